@@ -1,0 +1,46 @@
+package engine
+
+import "github.com/lockstep-run/lockstep/asl"
+
+// Command is something to do outside, once the step that asks for it is
+// durable.
+type Command interface{ isCommand() }
+
+type (
+	// Dispatch asks for a task to be run. After a crash the same task is
+	// asked for again, with the same ID and the same Input. An activity's
+	// Dispatch answers ActivityStarted: it is what the worker gets.
+	Dispatch struct {
+		Task     TaskID
+		State    string
+		Resource asl.Resource
+		Input    *Data  // the effective input: what the resource is called with
+		Token    string // the task token, where the pattern has one
+		RoleARN  string // Credentials of the state; "" : the machine's role
+	}
+
+	// Enqueue offers an activity task to the activity's workers.
+	Enqueue struct {
+		Task     TaskID
+		Activity string // ARN
+	}
+
+	// Dequeue takes an activity task out of the activity's queue: a worker has
+	// it, or it is not wanted any more.
+	Dequeue struct {
+		Task     TaskID
+		Activity string
+	}
+
+	// Cancel tells a task that is running that its answer is not wanted any
+	// more.
+	Cancel struct {
+		Task     TaskID
+		Resource asl.Resource
+	}
+)
+
+func (*Dispatch) isCommand() {}
+func (*Enqueue) isCommand()  {}
+func (*Dequeue) isCommand()  {}
+func (*Cancel) isCommand()   {}

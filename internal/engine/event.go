@@ -1,0 +1,92 @@
+package engine
+
+import "time"
+
+// Event is something that happened to an execution. The set is closed: Apply
+// has one case for each.
+type Event interface {
+	isEvent()
+	at() time.Time
+}
+
+// TaskID names one attempt of a task within an execution. Attempts of a frame
+// are counted over its whole life, so no two tasks of an execution share one.
+type TaskID struct {
+	Frame   FrameID
+	Attempt uint32
+}
+
+type (
+	// Started begins the execution of a fresh snapshot.
+	Started struct{ At time.Time }
+
+	// Continued goes on after an Apply that yielded.
+	Continued struct{ At time.Time }
+
+	// TaskSubmitted says that a task that is answered later has been
+	// handed over; Output is what the call itself returned.
+	TaskSubmitted struct {
+		At     time.Time
+		Task   TaskID
+		Output *Data
+	}
+
+	// TaskSucceeded brings a task's result.
+	TaskSucceeded struct {
+		At       time.Time
+		Task     TaskID
+		Output   *Data
+		Callback bool // by task token
+	}
+
+	// TaskFailed brings a task's error. A nil Error or Cause was not given.
+	TaskFailed struct {
+		At           time.Time
+		Task         TaskID
+		Error, Cause *string
+		Callback     bool // by task token
+	}
+
+	// TaskHeartbeat restarts the heartbeat clock of a task.
+	TaskHeartbeat struct {
+		At   time.Time
+		Task TaskID
+	}
+
+	// ActivityStarted says that a worker takes an activity task.
+	ActivityStarted struct {
+		At     time.Time
+		Task   TaskID
+		Worker string
+	}
+
+	// TimerFired says that the execution's due time has come. Whatever in it
+	// is due by At moves on.
+	TimerFired struct{ At time.Time }
+
+	// Stopped ends the execution from outside.
+	Stopped struct {
+		At           time.Time
+		Error, Cause *string
+	}
+)
+
+func (Started) isEvent()         {}
+func (Continued) isEvent()       {}
+func (TaskSubmitted) isEvent()   {}
+func (TaskSucceeded) isEvent()   {}
+func (TaskFailed) isEvent()      {}
+func (TaskHeartbeat) isEvent()   {}
+func (ActivityStarted) isEvent() {}
+func (TimerFired) isEvent()      {}
+func (Stopped) isEvent()         {}
+
+func (e Started) at() time.Time         { return e.At }
+func (e Continued) at() time.Time       { return e.At }
+func (e TaskSubmitted) at() time.Time   { return e.At }
+func (e TaskSucceeded) at() time.Time   { return e.At }
+func (e TaskFailed) at() time.Time      { return e.At }
+func (e TaskHeartbeat) at() time.Time   { return e.At }
+func (e ActivityStarted) at() time.Time { return e.At }
+func (e TimerFired) at() time.Time      { return e.At }
+func (e Stopped) at() time.Time         { return e.At }

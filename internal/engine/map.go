@@ -1,0 +1,171 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/lockstep-run/lockstep/asl"
+	"github.com/lockstep-run/lockstep/asl/jsonpath"
+	"github.com/lockstep-run/lockstep/asl/value"
+)
+
+// defaultConcurrency is how many iterations of an inline Map run at a time
+// when MaxConcurrency is not given (AWS's guide: about 40).
+const defaultConcurrency = 40
+
+// mapItem is the item that an ItemSelector is evaluated for.
+type mapItem struct {
+	index int
+	value value.Value
+}
+
+// mapState starts as many iterations as may run at a time.
+func (a *apply) mapState(f *Frame, state *asl.Map) *failure {
+	items, failed := a.items(f, state)
+	if failed != nil {
+		return failed
+	}
+	limit, failed := a.concurrency(f, state)
+	if failed != nil {
+		return failed
+	}
+	begun := a.follow(f, &HistoryEvent{Type: MapStateStartedType, Length: int64(items.Len())})
+	f.phase, f.due = joining, 0
+	a.touch(f)
+	if items.Len() == 0 {
+		return a.join(f, state, MapStateSucceededType, state.ResultSelector, state.ResultPath)
+	}
+	first := len(a.stack)
+	for range min(items.Len(), limit) {
+		if failed := a.iterate(f, state, begun); failed != nil {
+			a.stack = a.stack[:first]
+			return failed
+		}
+	}
+	slices.Reverse(a.stack[first:]) // the stack's top, item 0, runs first
+	return nil
+}
+
+// items works out what a Map iterates over. It depends on the frame's input
+// and variables alone, so it is not kept.
+func (a *apply) items(f *Frame, state *asl.Map) (value.Value, *failure) {
+	if !f.items.IsAbsent() {
+		return f.items, nil
+	}
+	input, failed := a.selected(f, state.InputPath, f.input)
+	if failed != nil {
+		return value.Value{}, failed
+	}
+	if input, failed = a.selected(f, state.ItemsPath, input); failed != nil {
+		return value.Value{}, failed
+	}
+	if input.Value().Kind() != value.Array {
+		path := "$"
+		if state.ItemsPath != nil && state.ItemsPath.Path != nil {
+			path = state.ItemsPath.Path.String()
+		}
+		return value.Value{}, a.runtimeFailure(f, fmt.Sprintf("Reference path \"%s\" must point to array.", path))
+	}
+	f.items = input.Value()
+	return f.items, nil
+}
+
+// concurrency is how many iterations may run at a time.
+func (a *apply) concurrency(f *Frame, state *asl.Map) (int, *failure) {
+	limit := state.MaxConcurrency
+	if path := state.MaxConcurrencyPath; path != nil {
+		var failed *failure
+		if limit, failed = a.integerAt(f, state, path, "MaxConcurrencyPath"); failed != nil {
+			return 0, failed
+		}
+		if limit < 0 {
+			return 0, a.runtimeFailure(f, "MaxConcurrency cannot be negative.")
+		}
+	}
+	if limit == 0 || limit > defaultConcurrency {
+		limit = defaultConcurrency
+	}
+	return int(limit), nil
+}
+
+// integerAt reads a whole number from the state's input (text recorded).
+func (a *apply) integerAt(f *Frame, state *asl.Map, path *jsonpath.Path, field string) (int64, *failure) {
+	input, failed := a.selected(f, state.InputPath, f.input)
+	if failed != nil {
+		return 0, failed
+	}
+	v, err := path.Eval(a.jsonpath(f, input.Value(), a.nextEvent()))
+	if err != nil {
+		return 0, a.runtimeError(f, err)
+	}
+	n, whole := v.Int64()
+	if v.Kind() == value.String { // recorded: a number in quotes will do
+		parsed, err := strconv.ParseInt(v.Str(), 10, 64)
+		n, whole = parsed, err == nil
+	}
+	if !whole {
+		return 0, a.runtimeFailure(f, fmt.Sprintf("The %s field refers to value \"%s\" which is not a valid integer: %s", field, plain(v), path))
+	}
+	return n, nil
+}
+
+// iterate starts the next iteration, after the event previous. Iterations
+// start in the order of their items, so their number says which is next.
+func (a *apply) iterate(f *Frame, state *asl.Map, previous int64) *failure {
+	index := len(a.children[f.ID])
+	items, failed := a.items(f, state)
+	if failed != nil {
+		return failed
+	}
+	input, failed := a.itemInput(f, state, items, index)
+	if failed != nil {
+		return failed
+	}
+	begun := a.record(&HistoryEvent{Type: MapIterationStartedType, Previous: previous, Name: f.state, Index: int64(index)})
+	child := &Frame{parent: f.ID, index: index, input: input, last: begun, state: state.Processor.StartAt}
+	a.addFrame(child)
+	a.stack = append(a.stack, child)
+	return nil
+}
+
+// itemInput is an iteration's input: the item, or what ItemSelector makes of
+// it and the state's effective input.
+func (a *apply) itemInput(f *Frame, state *asl.Map, items value.Value, index int) (*Data, *failure) {
+	if state.ItemSelector == nil {
+		return ValueData(items.At(index)), nil
+	}
+	input, failed := a.selected(f, state.InputPath, f.input)
+	if failed != nil {
+		return nil, failed
+	}
+	f.item = &mapItem{index, items.At(index)}
+	defer func() { f.item = nil }()
+	return a.filled(f, state.ItemSelector, input, a.nextEvent())
+}
+
+// nextIteration goes on after an iteration has ended with the event last.
+func (a *apply) nextIteration(f *Frame, state *asl.Map, last int64) *failure {
+	items, failed := a.items(f, state)
+	if failed != nil {
+		return failed
+	}
+	if len(a.children[f.ID]) < items.Len() {
+		return a.iterate(f, state, last)
+	}
+	if a.allDone(f) {
+		return a.join(f, state, MapStateSucceededType, state.ResultSelector, state.ResultPath)
+	}
+	return nil
+}
+
+// join ends a Parallel or Map with the results of all below it. Its Exited
+// event has the same predecessor as its Succeeded event (recorded).
+func (a *apply) join(f *Frame, state asl.State, typ HistoryType, selector *jsonpath.Template, rp *asl.ResultPath) *failure {
+	a.record(&HistoryEvent{Type: typ, Previous: f.last})
+	result := a.results(f)
+	a.removeChildren(f)
+	f.items = value.Value{}
+	f.phase = failing
+	return a.leave(f, state, result, selector, rp)
+}

@@ -1,0 +1,18 @@
+package engine
+
+import "github.com/lockstep-run/lockstep/asl"
+
+// pass hands its input on. A fixed Result wins over Parameters.
+func (a *apply) pass(f *Frame, state *asl.Pass) *failure {
+	input, failed := a.selected(f, state.InputPath, f.input)
+	if failed != nil {
+		return failed
+	}
+	result := input
+	if !state.Result.IsAbsent() {
+		result = ValueData(state.Result)
+	} else if result, failed = a.filled(f, state.Parameters, input, a.nextEvent()); failed != nil {
+		return failed
+	}
+	return a.leave(f, state, result, nil, state.ResultPath)
+}
