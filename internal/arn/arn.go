@@ -1,0 +1,51 @@
+// Package arn writes and reads the Amazon Resource Names of the Step Functions
+// API (their forms are in AWS's guide).
+package arn
+
+import "strings"
+
+// Scheme holds what all resources of a server have in common.
+type Scheme struct {
+	Partition string // "aws"
+	Region    string
+	Account   string
+}
+
+// Default is the scheme of a server that was not told otherwise.
+var Default = Scheme{Partition: "aws", Region: "us-east-1", Account: "123456789012"}
+
+func (s Scheme) prefix(service string) string {
+	return "arn:" + s.Partition + ":" + service + ":" + s.Region + ":" + s.Account + ":"
+}
+
+// Machine names a state machine.
+func (s Scheme) Machine(name string) string { return s.prefix("states") + "stateMachine:" + name }
+
+// Activity names an activity.
+func (s Scheme) Activity(name string) string { return s.prefix("states") + "activity:" + name }
+
+// Execution names a Standard execution.
+func (s Scheme) Execution(machine, name string) string {
+	return s.prefix("states") + "execution:" + machine + ":" + name
+}
+
+// Name is an ARN taken apart: arn:Partition:Service:Region:Account:Type:Parts.
+type Name struct {
+	Partition, Service, Region, Account string
+	Type                                string   // "stateMachine", "execution", "activity", …
+	Parts                               []string // what follows the type, split at ":"
+}
+
+// Parse takes an ARN apart. It reports false for text of another form.
+func Parse(text string) (Name, bool) {
+	f := strings.Split(text, ":")
+	if len(f) < 7 || f[0] != "arn" || f[5] == "" {
+		return Name{}, false
+	}
+	for _, part := range f[6:] {
+		if part == "" {
+			return Name{}, false
+		}
+	}
+	return Name{Partition: f[1], Service: f[2], Region: f[3], Account: f[4], Type: f[5], Parts: f[6:]}, true
+}

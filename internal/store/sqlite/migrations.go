@@ -1,0 +1,174 @@
+package sqlite
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+)
+
+// migrations make the format, one step after the other; the number of those
+// that a file has seen is its format, kept in meta. They only go forward. A
+// released one never changes: what is to be different goes into a new one.
+//
+// Statuses are engine.Status; times are Unix milliseconds; 0 means none.
+var migrations = []string{
+	// 1: executions and the control plane's records.
+	`
+CREATE TABLE executions (
+	id         INTEGER PRIMARY KEY,
+	machine    INTEGER NOT NULL,
+	revision   INTEGER NOT NULL,
+	version    INTEGER NOT NULL,
+	status     INTEGER NOT NULL,
+	started    INTEGER NOT NULL,
+	stopped    INTEGER NOT NULL,
+	last_event INTEGER NOT NULL,
+	chunk      INTEGER NOT NULL, -- newest history chunk
+	due        INTEGER NOT NULL,
+	pending    INTEGER NOT NULL,
+	name       TEXT NOT NULL,
+	trace      TEXT NOT NULL,
+	error      TEXT,
+	cause      TEXT,
+	head       BLOB,             -- of the snapshot; NULL once succeeded
+	input      TEXT,             -- NULL: in inputs
+	output     TEXT
+) STRICT;
+-- A list without a status merges those of the five statuses.
+CREATE INDEX executions_listed ON executions (machine, status);
+CREATE INDEX executions_due ON executions (due) WHERE due > 0;
+CREATE INDEX executions_pending ON executions (pending) WHERE pending = 1;
+
+-- Long inputs stay out of the row that is rewritten at every step.
+CREATE TABLE inputs (
+	execution INTEGER PRIMARY KEY,
+	data      TEXT NOT NULL
+) STRICT;
+
+-- Names given by callers. Generated ones are unique by themselves.
+CREATE TABLE names (
+	machine   INTEGER NOT NULL,
+	name      TEXT NOT NULL,
+	execution INTEGER NOT NULL,
+	PRIMARY KEY (machine, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE frames (
+	execution INTEGER NOT NULL,
+	frame     INTEGER NOT NULL,
+	data      BLOB NOT NULL,
+	PRIMARY KEY (execution, frame)
+) STRICT, WITHOUT ROWID;
+
+-- Only ever grows at its end.
+CREATE TABLE chunks (
+	id        INTEGER PRIMARY KEY,
+	execution INTEGER NOT NULL,
+	prev      INTEGER NOT NULL, -- chunk before this one
+	first     INTEGER NOT NULL, -- id of the first event
+	count     INTEGER NOT NULL,
+	data      BLOB NOT NULL     -- see pack
+) STRICT;
+
+CREATE TABLE queue (
+	seq       INTEGER PRIMARY KEY AUTOINCREMENT,
+	activity  INTEGER NOT NULL,
+	execution INTEGER NOT NULL,
+	frame     INTEGER NOT NULL,
+	attempt   INTEGER NOT NULL
+) STRICT;
+CREATE INDEX queue_activity ON queue (activity);
+CREATE INDEX queue_task ON queue (execution, frame, attempt);
+
+CREATE TABLE machines (
+	id       INTEGER PRIMARY KEY AUTOINCREMENT,
+	name     TEXT NOT NULL UNIQUE,
+	type     TEXT NOT NULL,
+	current  INTEGER NOT NULL,
+	created  INTEGER NOT NULL,
+	updated  INTEGER NOT NULL,
+	deleting INTEGER NOT NULL,
+	tags     TEXT NOT NULL -- JSON: [{"Key":…,"Value":…},…]
+) STRICT;
+
+CREATE TABLE revisions (
+	id            INTEGER PRIMARY KEY AUTOINCREMENT,
+	machine       INTEGER NOT NULL,
+	uuid          TEXT NOT NULL,
+	role          TEXT NOT NULL,
+	created       INTEGER NOT NULL,
+	configuration BLOB,
+	definition    TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE activities (
+	id            INTEGER PRIMARY KEY AUTOINCREMENT,
+	name          TEXT NOT NULL UNIQUE,
+	created       INTEGER NOT NULL,
+	configuration BLOB,
+	tags          TEXT NOT NULL
+) STRICT;
+`,
+}
+
+// migrate brings the file to the newest format, in one transaction, and
+// returns its secret. It refuses a file that is newer than this program, and
+// one that is not ours.
+func (w *writer) migrate(ctx context.Context) (secret [32]byte, err error) {
+	err = w.transaction(ctx, func() error {
+		format, err := w.format(ctx)
+		if err != nil {
+			return err
+		}
+		if format > len(migrations) {
+			return fmt.Errorf("the data has format %d, made by a newer lockstep; this one knows formats up to %d: use the newer lockstep", format, len(migrations))
+		}
+		for ; format < len(migrations); format++ {
+			if _, err := w.conn.ExecContext(ctx, migrations[format]); err != nil {
+				return fmt.Errorf("migrate to format %d: %w", format+1, err)
+			}
+		}
+		if _, err := w.conn.ExecContext(ctx, "UPDATE meta SET value = ? WHERE key = 'format' AND value <> ?1", format); err != nil {
+			return err
+		}
+		secret, err = w.secret(ctx)
+		return err
+	})
+	return secret, err
+}
+
+// format reads the format of the file, 0 for an empty one.
+func (w *writer) format(ctx context.Context) (format int, err error) {
+	var tables, ours int
+	err = w.conn.QueryRowContext(ctx, "SELECT count(*), coalesce(sum(name = 'meta'), 0) FROM sqlite_schema WHERE type = 'table'").Scan(&tables, &ours)
+	switch {
+	case err != nil:
+		return 0, err
+	case tables == 0:
+		_, err := w.conn.ExecContext(ctx, `
+			CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
+			INSERT INTO meta VALUES ('format', 0)`)
+		return 0, err
+	case ours == 0:
+		return 0, errors.New("the file is a database of another program")
+	}
+	return format, w.conn.QueryRowContext(ctx, "SELECT value FROM meta WHERE key = 'format'").Scan(&format)
+}
+
+// secret reads the random key, or makes it.
+func (w *writer) secret(ctx context.Context) (secret [32]byte, err error) {
+	fresh := make([]byte, len(secret))
+	rand.Read(fresh)
+	if _, err := w.conn.ExecContext(ctx, "INSERT INTO meta VALUES ('secret', ?) ON CONFLICT DO NOTHING", fresh); err != nil {
+		return secret, err
+	}
+	var kept []byte
+	if err := w.conn.QueryRowContext(ctx, "SELECT value FROM meta WHERE key = 'secret'").Scan(&kept); err != nil {
+		return secret, err
+	}
+	if copy(secret[:], kept) != len(secret) {
+		return secret, fmt.Errorf("the secret has %d bytes instead of %d", len(kept), len(secret))
+	}
+	return secret, nil
+}

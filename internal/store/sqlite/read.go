@@ -1,0 +1,297 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/lockstep-run/lockstep/internal/engine"
+	"github.com/lockstep-run/lockstep/internal/store"
+)
+
+const (
+	listedColumns  = "x.id, x.machine, x.revision, x.name, x.version, x.status, x.started, x.stopped, x.last_event, x.trace"
+	detailColumns  = ", coalesce(x.input, (SELECT data FROM inputs WHERE execution = x.id)), x.output, x.error, x.cause"
+	executionByID  = "SELECT " + listedColumns + detailColumns + " FROM executions x WHERE x.id = ?"
+	executionNamed = "SELECT " + listedColumns + detailColumns + " FROM names n JOIN executions x ON x.id = n.execution WHERE n.machine = ? AND n.name = ?"
+)
+
+// listed says where the listedColumns go.
+func listed(x *store.Execution) []any {
+	return []any{&x.ID, &x.Machine, &x.Revision, &x.Name, &x.Version, &x.Status, &x.StartedAt, &x.StoppedAt, &x.LastEvent, &x.Trace}
+}
+
+// detailed says where the listedColumns and detailColumns go.
+func detailed(x *store.Execution) []any {
+	return append(listed(x), &x.Input, &x.Output, &x.Error, &x.Cause)
+}
+
+// Execution finds an execution's record.
+func (s *Store) Execution(ctx context.Context, id store.ExecutionID) (x store.Execution, err error) {
+	if err := s.read.row(ctx, detailed(&x), executionByID, int64(id)); err != nil {
+		return store.Execution{}, fmt.Errorf("execution %d: %w", id, err)
+	}
+	return x, nil
+}
+
+// ExecutionNamed finds an execution by the name its caller gave it.
+func (s *Store) ExecutionNamed(ctx context.Context, machine store.MachineID, name string) (x store.Execution, err error) {
+	if err := s.read.row(ctx, detailed(&x), executionNamed, int64(machine), name); err != nil {
+		return store.Execution{}, fmt.Errorf("execution %q of machine %d: %w", name, machine, err)
+	}
+	return x, nil
+}
+
+const (
+	listByStatus = "SELECT " + listedColumns + ` FROM executions x
+		WHERE x.machine = ? AND x.status = ? AND x.id < ? ORDER BY x.id DESC LIMIT ?`
+	listOneStatus = "SELECT * FROM (SELECT id FROM executions WHERE machine = ?1 AND status = %d AND id < ?2 ORDER BY id DESC LIMIT ?3)"
+)
+
+// listAll takes the newest of each status and the newest of those.
+var listAll = func() string {
+	text := "SELECT " + listedColumns + " FROM executions x WHERE x.id IN ("
+	for status := engine.Running; status <= engine.Aborted; status++ {
+		if status > engine.Running {
+			text += " UNION ALL "
+		}
+		text += fmt.Sprintf(listOneStatus, status)
+	}
+	return text + ") ORDER BY x.id DESC LIMIT ?3"
+}()
+
+// Executions lists a machine's executions, newest first.
+func (s *Store) Executions(ctx context.Context, q store.ExecutionQuery) ([]store.Execution, error) {
+	before := int64(math.MaxInt64)
+	if q.Before > 0 {
+		before = int64(q.Before)
+	}
+	text, args := listAll, []any{int64(q.Machine), before, max(q.Limit, 0)}
+	if q.Status != nil {
+		text, args = listByStatus, []any{int64(q.Machine), int64(*q.Status), before, max(q.Limit, 0)}
+	}
+	list, err := all(ctx, s.read, func(x *store.Execution, rows *sql.Rows) error { return rows.Scan(listed(x)...) }, text, args...)
+	return list, wrap(err, "list the executions of machine %d", q.Machine)
+}
+
+// Snapshot reads an execution and its frames as of one moment.
+func (s *Store) Snapshot(ctx context.Context, id store.ExecutionID) (store.SnapshotRecord, error) {
+	r, err := s.snapshot(ctx, id)
+	return r, wrap(err, "snapshot of execution %d", id)
+}
+
+func (s *Store) snapshot(ctx context.Context, id store.ExecutionID) (r store.SnapshotRecord, err error) {
+	tx, err := s.reading.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return r, err
+	}
+	defer tx.Rollback()
+	row := tx.QueryRowContext(ctx, "SELECT "+listedColumns+detailColumns+", x.head FROM executions x WHERE x.id = ?", int64(id))
+	if err := row.Scan(append(detailed(&r.Execution), &r.Head)...); err != nil {
+		if errors.Is(err, sql.ErrNoRows) {
+			err = store.ErrNotFound
+		}
+		return store.SnapshotRecord{}, err
+	}
+	rows, err := tx.QueryContext(ctx, "SELECT frame, data FROM frames WHERE execution = ? ORDER BY frame", int64(id))
+	if err != nil {
+		return store.SnapshotRecord{}, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var f engine.FrameRecord
+		if err := rows.Scan(&f.ID, &f.Data); err != nil {
+			return store.SnapshotRecord{}, err
+		}
+		r.Frames = append(r.Frames, f)
+	}
+	return r, rows.Err()
+}
+
+// History follows the chain of chunks back from the newest one. To go the
+// other way it first collects their ids, eight bytes each. No transaction is
+// open while yield runs: chunks never change.
+func (s *Store) History(ctx context.Context, id store.ExecutionID, newestFirst bool, yield func(engine.Chunk) bool) error {
+	return wrap(s.history(ctx, id, newestFirst, yield), "history of execution %d", id)
+}
+
+func (s *Store) history(ctx context.Context, id store.ExecutionID, newestFirst bool, yield func(engine.Chunk) bool) error {
+	var chunk int64
+	if err := s.read.row(ctx, []any{&chunk}, "SELECT chunk FROM executions WHERE id = ?", int64(id)); err != nil {
+		return err
+	}
+	if newestFirst {
+		for chunk != 0 {
+			c, prev, err := s.chunk(ctx, chunk)
+			if err != nil || !yield(c) {
+				return err
+			}
+			chunk = prev
+		}
+		return nil
+	}
+	chain, err := all(ctx, s.read, func(id *int64, rows *sql.Rows) error { return rows.Scan(id) }, `
+		WITH RECURSIVE chain (id, prev) AS (
+			SELECT id, prev FROM chunks WHERE id = ?
+			UNION ALL
+			SELECT c.id, c.prev FROM chain JOIN chunks c ON c.id = chain.prev)
+		SELECT id FROM chain`, chunk)
+	if err != nil {
+		return err
+	}
+	for _, chunk := range slices.Backward(chain) {
+		c, _, err := s.chunk(ctx, chunk)
+		if err != nil || !yield(c) {
+			return err
+		}
+	}
+	return nil
+}
+
+// chunk reads one chunk and the id of the one before it.
+func (s *Store) chunk(ctx context.Context, id int64) (c engine.Chunk, prev int64, err error) {
+	var packed []byte
+	if err := s.read.row(ctx, []any{&prev, &c.First, &c.Count, &packed}, "SELECT prev, first, count, data FROM chunks WHERE id = ?", id); err != nil {
+		return c, 0, fmt.Errorf("chunk %d: %w", id, err)
+	}
+	if c.Data, err = unpack(packed); err != nil {
+		return c, 0, fmt.Errorf("chunk %d: %w", id, err)
+	}
+	return c, prev, nil
+}
+
+// LastExecution is the highest execution id, 0 if there is none.
+func (s *Store) LastExecution(ctx context.Context) (id store.ExecutionID, err error) {
+	err = s.read.row(ctx, []any{&id}, "SELECT coalesce(max(id), 0) FROM executions")
+	return id, wrap(err, "last execution")
+}
+
+// Pending lists executions that have to be looked at after a crash.
+func (s *Store) Pending(ctx context.Context, after store.ExecutionID, limit int) ([]store.ExecutionID, error) {
+	list, err := all(ctx, s.read, func(id *store.ExecutionID, rows *sql.Rows) error { return rows.Scan(id) },
+		"SELECT id FROM executions WHERE pending = 1 AND id > ? ORDER BY id LIMIT ?", int64(after), max(limit, 0))
+	return list, wrap(err, "list pending executions")
+}
+
+// Due lists executions whose time has come, earliest first.
+func (s *Store) Due(ctx context.Context, until time.Time, limit int) ([]store.DueExecution, error) {
+	list, err := all(ctx, s.read, func(d *store.DueExecution, rows *sql.Rows) error { return rows.Scan(&d.ID, &d.Due) },
+		"SELECT id, due FROM executions WHERE due > 0 AND due <= ? ORDER BY due, id LIMIT ?", until.UnixMilli(), max(limit, 0))
+	return list, wrap(err, "list due executions")
+}
+
+// Queued lists an activity's waiting tasks in the order in which they came.
+func (s *Store) Queued(ctx context.Context, activity store.ActivityID, after int64, limit int) ([]store.QueuedTask, error) {
+	scan := func(t *store.QueuedTask, rows *sql.Rows) error {
+		return rows.Scan(&t.Seq, &t.Activity, &t.Execution, &t.Task.Frame, &t.Task.Attempt)
+	}
+	list, err := all(ctx, s.read, scan,
+		"SELECT seq, activity, execution, frame, attempt FROM queue WHERE activity = ? AND seq > ? ORDER BY seq LIMIT ?",
+		int64(activity), after, max(limit, 0))
+	return list, wrap(err, "list the queue of activity %d", activity)
+}
+
+// Machine finds a machine by its name.
+func (s *Store) Machine(ctx context.Context, name string) (store.Machine, error) {
+	m, err := s.read.machine(ctx, "name", name)
+	return m, wrap(err, "machine %q", name)
+}
+
+// MachineByID finds a machine by its id.
+func (s *Store) MachineByID(ctx context.Context, id store.MachineID) (store.Machine, error) {
+	m, err := s.read.machine(ctx, "id", int64(id))
+	return m, wrap(err, "machine %d", id)
+}
+
+// Machines lists machines by name.
+func (s *Store) Machines(ctx context.Context, afterName string, limit int) ([]store.Machine, error) {
+	list, err := all(ctx, s.read, func(m *store.Machine, rows *sql.Rows) error { return scanMachine(m, rows.Scan) },
+		selectMachine+" WHERE name > ? ORDER BY name LIMIT ?", afterName, max(limit, 0))
+	return list, wrap(err, "list machines")
+}
+
+// Revision finds a revision by its id.
+func (s *Store) Revision(ctx context.Context, id store.RevisionID) (store.Revision, error) {
+	r, err := s.read.revision(ctx, id)
+	return r, wrap(err, "revision %d", id)
+}
+
+// Activity finds an activity by its name.
+func (s *Store) Activity(ctx context.Context, name string) (store.Activity, error) {
+	a, err := s.read.activity(ctx, name)
+	return a, wrap(err, "activity %q", name)
+}
+
+// Activities lists activities by name.
+func (s *Store) Activities(ctx context.Context, afterName string, limit int) ([]store.Activity, error) {
+	list, err := all(ctx, s.read, func(a *store.Activity, rows *sql.Rows) error { return scanActivity(a, rows.Scan) },
+		selectActivity+" WHERE name > ? ORDER BY name LIMIT ?", afterName, max(limit, 0))
+	return list, wrap(err, "list activities")
+}
+
+const (
+	selectMachine  = "SELECT id, name, type, current, created, updated, deleting, tags FROM machines"
+	selectActivity = "SELECT id, name, created, configuration, tags FROM activities"
+)
+
+func (s *statements) machine(ctx context.Context, column string, value any) (m store.Machine, err error) {
+	err = scanMachine(&m, func(dest ...any) error {
+		return s.row(ctx, dest, selectMachine+" WHERE "+column+" = ?", value)
+	})
+	return m, err
+}
+
+func scanMachine(m *store.Machine, scan func(...any) error) (err error) {
+	var tags string
+	if err := scan(&m.ID, &m.Name, &m.Type, &m.Current, &m.CreatedAt, &m.UpdatedAt, &m.Deleting, &tags); err != nil {
+		return err
+	}
+	m.Tags, err = decodeTags(tags)
+	return err
+}
+
+func (s *statements) revision(ctx context.Context, id store.RevisionID) (r store.Revision, err error) {
+	err = s.row(ctx, []any{&r.ID, &r.Machine, &r.UUID, &r.Definition, &r.RoleARN, &r.CreatedAt, &r.Configuration},
+		"SELECT id, machine, uuid, definition, role, created, configuration FROM revisions WHERE id = ?", int64(id))
+	return r, err
+}
+
+func (s *statements) activity(ctx context.Context, name string) (a store.Activity, err error) {
+	err = scanActivity(&a, func(dest ...any) error {
+		return s.row(ctx, dest, selectActivity+" WHERE name = ?", name)
+	})
+	return a, err
+}
+
+func scanActivity(a *store.Activity, scan func(...any) error) (err error) {
+	var tags string
+	if err := scan(&a.ID, &a.Name, &a.CreatedAt, &a.Configuration, &tags); err != nil {
+		return err
+	}
+	a.Tags, err = decodeTags(tags)
+	return err
+}
+
+// all collects the rows of a query.
+func all[T any](ctx context.Context, s *statements, scan func(*T, *sql.Rows) error, text string, args ...any) (list []T, err error) {
+	err = s.rows(ctx, func(rows *sql.Rows) error {
+		var one T
+		if err := scan(&one, rows); err != nil {
+			return err
+		}
+		list = append(list, one)
+		return nil
+	}, text, args...)
+	return list, err
+}
+
+func wrap(err error, format string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf(format+": %w", append(args, err)...)
+}

@@ -1,0 +1,269 @@
+// Package store says what is kept and what every store must keep to.
+//
+// There is one write door, Commit. It takes the steps of many executions and
+// the writes of the control plane and makes them durable in one transaction.
+// Everything else reads. Package storetest holds the contract as tests.
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/lockstep-run/lockstep/internal/engine"
+)
+
+// The errors a caller can act on.
+var (
+	// ErrNotFound: nothing is kept under that name or id.
+	ErrNotFound = errors.New("not found")
+	// ErrExists: the name is taken.
+	ErrExists = errors.New("already exists")
+	// ErrConflict: the record has moved on since it was read.
+	ErrConflict = errors.New("changed since it was read")
+	// ErrFull: there is no room left on the disk. Nothing of the commit was
+	// kept; the store goes on working once there is room.
+	ErrFull = errors.New("no space left on the disk")
+	// ErrLocked: another process has the same data open.
+	ErrLocked = errors.New("in use by another process")
+	// ErrBusy: more is under way than may be; try again later.
+	ErrBusy = errors.New("too much is under way")
+	// ErrUnknown: whether the commit was kept is not known. Read back and
+	// compare versions.
+	ErrUnknown = errors.New("outcome of the commit unknown")
+	// ErrBroken: the disk failed while it was to make a commit durable. What
+	// it holds of the commit, and of earlier ones, is not known: end the
+	// process without Close. The next one reads what is there.
+	ErrBroken = errors.New("the disk failed to make the commit durable")
+)
+
+// Store keeps machines, executions and their history.
+//
+// One goroutine at a time calls Commit; all other methods may be called
+// concurrently with it and with each other. What a Commit that has returned
+// nil wrote is durable and seen by every later read. A limit of 0 selects
+// nothing.
+type Store interface {
+	// Commit makes c durable, all or nothing, except for parts that fail by
+	// themselves: an execution whose guard does not hold gets its Err set, a
+	// write whose function returns an error is undone alone and has its Err
+	// set; the rest is committed. The error it returns means that nothing was
+	// kept (ErrFull, …), except for ErrUnknown.
+	Commit(ctx context.Context, c *Commit) error
+
+	// Execution finds an execution's record.
+	Execution(ctx context.Context, id ExecutionID) (Execution, error)
+	// ExecutionNamed finds an execution that was given its name by the caller.
+	ExecutionNamed(ctx context.Context, machine MachineID, name string) (Execution, error)
+	// Executions lists executions, newest first.
+	Executions(ctx context.Context, q ExecutionQuery) ([]Execution, error)
+	// Snapshot reads what engine.Restore needs.
+	Snapshot(ctx context.Context, id ExecutionID) (SnapshotRecord, error)
+	// History calls yield with the chunks of an execution, oldest first or,
+	// with newestFirst, the other way round, until it returns false.
+	History(ctx context.Context, id ExecutionID, newestFirst bool, yield func(engine.Chunk) bool) error
+	// LastExecution is the highest execution id ever committed, 0 if none.
+	LastExecution(ctx context.Context) (ExecutionID, error)
+
+	// Pending lists executions, by id, that a crash would leave standing
+	// (engine.Delta.Pending), from after on.
+	Pending(ctx context.Context, after ExecutionID, limit int) ([]ExecutionID, error)
+	// Due lists executions with a due time at or before until, earliest
+	// first.
+	Due(ctx context.Context, until time.Time, limit int) ([]DueExecution, error)
+	// Queued lists an activity's waiting tasks in the order of Enqueue, from
+	// after on.
+	Queued(ctx context.Context, activity ActivityID, after int64, limit int) ([]QueuedTask, error)
+
+	// Machine and the others find records by name or id.
+	Machine(ctx context.Context, name string) (Machine, error)
+	MachineByID(ctx context.Context, id MachineID) (Machine, error)
+	Machines(ctx context.Context, afterName string, limit int) ([]Machine, error)
+	Revision(ctx context.Context, id RevisionID) (Revision, error)
+	Activity(ctx context.Context, name string) (Activity, error)
+	Activities(ctx context.Context, afterName string, limit int) ([]Activity, error)
+
+	// Secret returns the store's own random key, made on first use of the
+	// store: task tokens and generated names are derived from it.
+	Secret(ctx context.Context) ([32]byte, error)
+	// Stats counts what the store has done since it was opened.
+	Stats() Stats
+	// Close ends the store. No other call may be under way.
+	Close() error
+}
+
+// ExecutionID names an execution: dense and growing, given out by whoever
+// starts it.
+type ExecutionID int64
+
+// MachineID, RevisionID and ActivityID name records. They are given out by
+// the store, grow, and are never used again.
+type (
+	MachineID  int64
+	RevisionID int64
+	ActivityID int64
+)
+
+// Commit is one transaction: the executions are kept first and then the
+// writes, each in their order. An execution may come more than once.
+type Commit struct {
+	Executions []ExecutionCommit
+	Writes     []Write
+}
+
+// ExecutionCommit is what one or more steps changed in one execution.
+type ExecutionCommit struct {
+	ID      ExecutionID
+	Version int64         // what the steps grew on: 0 for a new execution, else the kept version; kept becomes Version+1
+	New     *NewExecution // set exactly when Version is 0
+	Delta   engine.Delta
+	Enqueue []QueuedTask    // Execution and Seq are filled in by the store
+	Dequeue []engine.TaskID // after Enqueue; those that are not queued are passed over
+
+	// Err is set by Commit: ErrConflict when the version is another one,
+	// ErrExists when the name of a new execution is taken. Nothing of this
+	// execution was kept then.
+	Err error
+}
+
+// NewExecution is what is known of an execution from its start.
+type NewExecution struct {
+	Machine   MachineID
+	Revision  RevisionID
+	Name      string
+	Generated bool  // the name encodes the id: unique without an index, see Execution
+	StartedAt int64 // Unix milliseconds
+	Input     string
+	Trace     string // X-Ray trace header, "" if none
+}
+
+// Start asks for a new execution of a machine.
+type Start struct {
+	Machine  Machine
+	Revision RevisionID
+	Name     string // "": one is made up
+	Input    string // JSON text, known to be valid
+	Trace    string // X-Ray trace header, "" if none
+}
+
+// Execution is an execution's record.
+type Execution struct {
+	ID        ExecutionID
+	Machine   MachineID
+	Revision  RevisionID
+	Name      string
+	Version   int64
+	Status    engine.Status
+	StartedAt int64 // Unix milliseconds
+	StoppedAt int64 // 0 while it runs
+	LastEvent int64 // id of the newest history event
+	Trace     string
+
+	// Executions leaves these empty.
+	Input  string
+	Output *string
+	Error  *string
+	Cause  *string
+}
+
+// ExecutionQuery selects executions of one machine, by id descending.
+type ExecutionQuery struct {
+	Machine MachineID
+	Status  *engine.Status // nil: all
+	Before  ExecutionID    // only smaller ids; 0: from the newest on
+	Limit   int
+}
+
+// SnapshotRecord is an execution with what engine.Restore needs.
+type SnapshotRecord struct {
+	Execution Execution
+	Head      []byte
+	Frames    []engine.FrameRecord
+}
+
+// DueExecution is an execution whose due time has come.
+type DueExecution struct {
+	ID  ExecutionID
+	Due int64 // Unix milliseconds
+}
+
+// QueuedTask is an activity task that waits for a worker.
+type QueuedTask struct {
+	Seq       int64 // position in the queue of all activities
+	Activity  ActivityID
+	Execution ExecutionID
+	Task      engine.TaskID
+}
+
+// Machine is a state machine, without its definition.
+type Machine struct {
+	ID        MachineID
+	Name      string
+	Type      string // "STANDARD" or "EXPRESS"
+	Current   RevisionID
+	CreatedAt int64 // Unix milliseconds
+	UpdatedAt int64
+	Deleting  bool // no new executions; gone when the running ones have ended
+	Tags      []Tag
+}
+
+// Revision is what a state machine was between two updates. It never changes
+// and stays as long as an execution refers to it.
+type Revision struct {
+	ID            RevisionID
+	Machine       MachineID
+	UUID          string // the API's revisionId; "" for the initial one
+	Definition    string
+	RoleARN       string
+	CreatedAt     int64  // Unix milliseconds
+	Configuration []byte // logging, tracing, encryption: JSON, as the API layer keeps it
+}
+
+// Activity is a queue that workers outside poll.
+type Activity struct {
+	ID            ActivityID
+	Name          string
+	CreatedAt     int64
+	Configuration []byte
+	Tags          []Tag
+}
+
+// Tag is a resource tag.
+type Tag struct{ Key, Value string }
+
+// Write is a change by the control plane with its guards, in one closure. Do
+// reads and writes through tx alone: a call to the store itself may block.
+type Write struct {
+	Do  func(ctx context.Context, tx Tx) error
+	Err error // set by Commit: what Do returned; nothing of it was kept then
+}
+
+// Tx is what a Write can do. Reads in it see the transaction's own writes.
+type Tx interface {
+	Machine(ctx context.Context, name string) (Machine, error)
+	MachineByID(ctx context.Context, id MachineID) (Machine, error)
+	Revision(ctx context.Context, id RevisionID) (Revision, error)
+	Activity(ctx context.Context, name string) (Activity, error)
+
+	// CreateMachine keeps m with its first revision and returns their ids
+	// filled in, or ErrExists.
+	CreateMachine(ctx context.Context, m Machine, r Revision) (Machine, error)
+	// AddRevision keeps r and makes it the machine's current one.
+	AddRevision(ctx context.Context, r Revision) (RevisionID, error)
+	// SaveMachine keeps m's Deleting, UpdatedAt and Tags.
+	SaveMachine(ctx context.Context, m Machine) error
+	// DeleteMachine removes the machine; its revisions and executions stay
+	// readable by id.
+	DeleteMachine(ctx context.Context, id MachineID) error
+
+	CreateActivity(ctx context.Context, a Activity) (Activity, error)
+	SaveActivity(ctx context.Context, a Activity) error
+	DeleteActivity(ctx context.Context, id ActivityID) error
+}
+
+// Stats counts what a store has done since it was opened.
+type Stats struct {
+	Commits int64 // transactions
+	Syncs   int64 // times the disk was asked to make writes durable
+	Bytes   int64 // written to the log, before any compression by the disk
+}
