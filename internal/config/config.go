@@ -1,0 +1,305 @@
+// Package config reads the configuration file, lockstep.yaml. Everything in it
+// may be left out. It never holds a secret, only the names of environment
+// variables that do.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// maxSize is how long a configuration may be, in bytes.
+const maxSize = 1 << 20
+
+// Config is what the file says. Empty fields are those it leaves out.
+type Config struct {
+	Listen    string              `yaml:"listen"`    // host:port
+	Data      string              `yaml:"data"`      // a folder
+	Region    string              `yaml:"region"`    // of ARNs and of calls to AWS
+	Account   string              `yaml:"account"`   // of ARNs: twelve digits
+	Functions map[string]Function `yaml:"functions"` // by name or ARN
+	Models    []Model             `yaml:"models"`    // the first that matches counts
+}
+
+// Function is where a Lambda function answers.
+type Function struct {
+	URL string `yaml:"url"`
+}
+
+// Model says who answers for the models whose ModelId matches.
+type Model struct {
+	Match    string        `yaml:"match"`    // a ModelId, * for any text
+	Provider string        `yaml:"provider"` // anthropic, bedrock, lexicon or openai
+	Model    string        `yaml:"model"`    // the provider's name for it
+	URL      string        `yaml:"url"`      // of the provider
+	KeyEnv   string        `yaml:"key_env"`  // the environment variable with the key
+	Timeout  time.Duration `yaml:"timeout"`  // "90s"; 0: the integration's own
+}
+
+// keys are the fields of each mapping, in the order of messages.
+var (
+	configKeys   = []string{"listen", "data", "region", "account", "functions", "models"}
+	functionKeys = []string{"url"}
+	modelKeys    = []string{"match", "provider", "model", "url", "key_env", "timeout"}
+	providers    = []string{"anthropic", "bedrock", "lexicon", "openai"}
+)
+
+// Load reads the file at path. The error names the file, all lines that are
+// wrong and, where it can, what was meant. A missing file gives an error that
+// wraps fs.ErrNotExist.
+func Load(path string) (*Config, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the configuration: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the configuration %s: %w", path, err)
+	}
+	if len(text) > maxSize {
+		return nil, fmt.Errorf("read the configuration %s: it has more than %d bytes", path, maxSize)
+	}
+	c, err := Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, nil
+}
+
+// Parse reads a configuration from its text; see Load.
+func Parse(text []byte) (*Config, error) {
+	var doc yaml.Node
+	if err := yaml.Unmarshal(text, &doc); err != nil {
+		return nil, plain(err)
+	}
+	c := &Config{}
+	if len(doc.Content) == 0 {
+		return c, nil
+	}
+	r := reader{}
+	r.config(c, doc.Content[0])
+	if len(r.problems) > 0 {
+		return nil, errors.New(strings.Join(r.problems, "\n"))
+	}
+	return c, nil
+}
+
+// plain takes the library's name from its messages.
+func plain(err error) error { return errors.New(strings.TrimPrefix(err.Error(), "yaml: ")) }
+
+// reader gathers what is wrong, so that all of it can be put right at once.
+type reader struct{ problems []string }
+
+func (r *reader) problem(n *yaml.Node, format string, args ...any) {
+	r.problems = append(r.problems, fmt.Sprintf("line %d: ", n.Line)+fmt.Sprintf(format, args...))
+}
+
+func (r *reader) config(c *Config, n *yaml.Node) {
+	r.fields(n, "the configuration", configKeys, func(key string, v *yaml.Node) {
+		switch key {
+		case "listen":
+			r.text(v, key, &c.Listen)
+		case "data":
+			r.text(v, key, &c.Data)
+		case "region":
+			if r.text(v, key, &c.Region) && !regionForm.MatchString(c.Region) {
+				r.problem(v, "region must be a name such as us-east-1, not %.60q", c.Region)
+			}
+		case "account":
+			if r.text(v, key, &c.Account) && !accountForm.MatchString(c.Account) {
+				r.problem(v, "account must have twelve digits, not %.60q", c.Account)
+			}
+		case "functions":
+			c.Functions = r.functions(v)
+		case "models":
+			c.Models = r.models(v)
+		}
+	})
+}
+
+var (
+	regionForm  = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d+$`)
+	accountForm = regexp.MustCompile(`^\d{12}$`)
+	envForm     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+)
+
+func (r *reader) functions(n *yaml.Node) map[string]Function {
+	all := map[string]Function{}
+	r.fields(n, "functions", nil, func(name string, v *yaml.Node) {
+		var f Function
+		r.fields(v, "function "+name, functionKeys, func(key string, v *yaml.Node) { r.address(v, key, &f.URL) })
+		if f.URL == "" && len(r.problems) == 0 {
+			r.problem(v, "function %s has no url: say where it answers, for instance url: http://127.0.0.1:9000/", name)
+		}
+		all[name] = f
+	})
+	return all
+}
+
+func (r *reader) models(n *yaml.Node) []Model {
+	n = resolve(n)
+	if n.Kind != yaml.SequenceNode {
+		if !isNull(n) {
+			r.problem(n, "models must be a list: each begins with - match:")
+		}
+		return nil
+	}
+	var all []Model
+	for _, v := range n.Content {
+		all = append(all, r.model(v))
+	}
+	return all
+}
+
+func (r *reader) model(n *yaml.Node) Model {
+	var m Model
+	before := len(r.problems)
+	r.fields(n, "a model", modelKeys, func(key string, v *yaml.Node) {
+		switch key {
+		case "match":
+			r.text(v, key, &m.Match)
+		case "provider":
+			if r.text(v, key, &m.Provider) && !slices.Contains(providers, m.Provider) {
+				r.problem(v, "unknown provider %.60q%s", m.Provider, hint(m.Provider, providers))
+			}
+		case "model":
+			r.text(v, key, &m.Model)
+		case "url":
+			r.address(v, key, &m.URL)
+		case "key_env":
+			if r.text(v, key, &m.KeyEnv) && !envForm.MatchString(m.KeyEnv) {
+				r.problem(v, "key_env must be the name of an environment variable, such as OPENAI_API_KEY; a key itself does not belong here")
+			}
+		case "timeout":
+			r.duration(v, &m.Timeout)
+		}
+	})
+	if len(r.problems) == before {
+		if m.Match == "" {
+			r.problem(n, "a model needs match: a ModelId, or a pattern such as anthropic.*")
+		}
+		if m.Provider == "" {
+			r.problem(n, "a model needs provider: one of %s", strings.Join(providers, ", "))
+		}
+	}
+	return m
+}
+
+// fields goes through the members of a mapping. Where known is not nil it
+// complains about others.
+func (r *reader) fields(n *yaml.Node, what string, known []string, field func(key string, v *yaml.Node)) {
+	n = resolve(n)
+	if n.Kind != yaml.MappingNode {
+		if !isNull(n) {
+			r.problem(n, "%s must be written as key: value", what)
+		}
+		return
+	}
+	seen := map[string]int{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k, v := n.Content[i], n.Content[i+1]
+		switch first, twice := seen[k.Value]; {
+		case k.Kind != yaml.ScalarNode:
+			r.problem(k, "a key of %s must be a text", what)
+		case twice:
+			r.problem(k, "%.60q stands twice in %s, first in line %d", k.Value, what, first)
+		case known != nil && !slices.Contains(known, k.Value):
+			r.problem(k, "unknown key %.60q in %s%s", k.Value, what, hint(k.Value, known))
+		default:
+			field(k.Value, v)
+		}
+		seen[k.Value] = k.Line
+	}
+}
+
+// resolve follows an alias to its anchor. An alias is no way to make a small file
+// big here: every value has one fixed place.
+func resolve(n *yaml.Node) *yaml.Node {
+	if n.Kind == yaml.AliasNode {
+		return n.Alias
+	}
+	return n
+}
+
+func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
+
+// text reads a text; a number that stands for one is taken as it is written.
+func (r *reader) text(n *yaml.Node, key string, to *string) bool {
+	n = resolve(n)
+	if isNull(n) {
+		return false
+	}
+	if n.Kind != yaml.ScalarNode {
+		r.problem(n, "%s must be a text", key)
+		return false
+	}
+	*to = n.Value
+	return true
+}
+
+func (r *reader) address(n *yaml.Node, key string, to *string) {
+	if !r.text(n, key, to) {
+		return
+	}
+	if u, err := url.Parse(*to); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		r.problem(n, "%s must be an address with http:// or https://", key)
+	} else if u.User != nil {
+		r.problem(n, "%s must not hold a password", key)
+	}
+}
+
+func (r *reader) duration(n *yaml.Node, to *time.Duration) {
+	var text string
+	if !r.text(n, "timeout", &text) {
+		return
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		r.problem(n, "timeout must be a time such as 90s or 2m, not %.60q", text)
+		return
+	}
+	*to = d
+}
+
+// hint names the word that was probably meant, or else all there are.
+func hint(word string, known []string) string {
+	for _, k := range known {
+		if near(strings.ToLower(word), k) {
+			return fmt.Sprintf("; did you mean %s?", k)
+		}
+	}
+	return "; there are " + strings.Join(known, ", ")
+}
+
+// near reports whether a becomes b by one or two changes of a letter.
+func near(a, b string) bool {
+	if len(a) > 2*len(b)+2 {
+		return false
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)] <= min(2, len(b)/2)
+}

@@ -1,0 +1,117 @@
+package config
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestLoad(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lockstep.yaml")
+	text := `
+listen: 127.0.0.1:9000
+data: ./here
+region: eu-central-1
+account: 010987654321
+functions:
+  resize:
+    url: http://127.0.0.1:9001/resize
+  arn:aws:lambda:us-east-1:123456789012:function:mail: {url: "https://example.com/mail"}
+models:
+  - match: anthropic.*
+    provider: anthropic
+    timeout: 90s
+  - {match: "*", provider: openai, model: llama3.2, url: http://127.0.0.1:11434/v1, key_env: NONE}
+`
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &Config{
+		Listen: "127.0.0.1:9000", Data: "./here", Region: "eu-central-1", Account: "010987654321",
+		Functions: map[string]Function{
+			"resize": {URL: "http://127.0.0.1:9001/resize"},
+			"arn:aws:lambda:us-east-1:123456789012:function:mail": {URL: "https://example.com/mail"},
+		},
+		Models: []Model{
+			{Match: "anthropic.*", Provider: "anthropic", Timeout: 90 * time.Second},
+			{Match: "*", Provider: "openai", Model: "llama3.2", URL: "http://127.0.0.1:11434/v1", KeyEnv: "NONE"},
+		},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := Load(path + ".none"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a missing file gives %v", err)
+	}
+	if err := os.WriteFile(path, []byte("lisen: x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(path); err == nil || !strings.HasPrefix(err.Error(), path+": line 1: ") {
+		t.Errorf("error %v does not begin with the file and the line", err)
+	}
+}
+
+func TestEmpty(t *testing.T) {
+	for _, text := range []string{"", "# nothing\n", "functions:\nmodels:\n", "{}"} {
+		c, err := Parse([]byte(text))
+		if err != nil || c.Listen != "" || len(c.Functions)+len(c.Models) > 0 {
+			t.Errorf("%q gives %+v, %v", text, c, err)
+		}
+	}
+}
+
+func TestMistakes(t *testing.T) {
+	f := func(text string, want ...string) {
+		t.Helper()
+		_, err := Parse([]byte(text))
+		if err == nil {
+			t.Errorf("%q was accepted", text)
+			return
+		}
+		if diff := cmp.Diff(strings.Join(want, "\n"), err.Error()); diff != "" {
+			t.Errorf("%q: %s", text, diff)
+		}
+	}
+	f("lisen: x\nregoin: y", `line 1: unknown key "lisen" in the configuration; did you mean listen?`,
+		`line 2: unknown key "regoin" in the configuration; did you mean region?`)
+	f("port: 1", `line 1: unknown key "port" in the configuration; there are listen, data, region, account, functions, models`)
+	f("data: a\ndata: b", `line 2: "data" stands twice in the configuration, first in line 1`)
+	f("- a", `line 1: the configuration must be written as key: value`)
+	f("listen: [1]", `line 1: listen must be a text`)
+	f("region: Frankfurt", `line 1: region must be a name such as us-east-1, not "Frankfurt"`)
+	f("account: 12", `line 1: account must have twelve digits, not "12"`)
+	f("functions:\n  f: http://x/", `line 2: function f must be written as key: value`)
+	f("functions:\n  f: {}", `line 2: function f has no url: say where it answers, for instance url: http://127.0.0.1:9000/`)
+	f("functions: {f: {url: x}}", `line 1: url must be an address with http:// or https://`)
+	f("functions: {f: {url: 'http://me:secret@x/'}}", `line 1: url must not hold a password`)
+	f("models: {}", `line 1: models must be a list: each begins with - match:`)
+	f("models:\n- match: a", `line 2: a model needs provider: one of anthropic, bedrock, lexicon, openai`)
+	f("models:\n- provider: lexicon", `line 2: a model needs match: a ModelId, or a pattern such as anthropic.*`)
+	f("models:\n- {match: a, provider: antropic}", `line 2: unknown provider "antropic"; did you mean anthropic?`)
+	f("models:\n- {match: a, provider: openai, key_env: sk-123}",
+		`line 2: key_env must be the name of an environment variable, such as OPENAI_API_KEY; a key itself does not belong here`)
+	f("models:\n- {match: a, provider: openai, api_key: sk-123}",
+		`line 2: unknown key "api_key" in a model; there are match, provider, model, url, key_env, timeout`)
+	f("models:\n- {match: a, provider: openai, timeout: 90}", `line 2: timeout must be a time such as 90s or 2m, not "90"`)
+	f("a: [", `line 1: did not find expected node content`)
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte("models:\n- {match: a, provider: openai}\nfunctions: &a {x: {url: http://x}}\n"))
+	f.Add([]byte("a: &a [*a, *a]\n? [b] : c"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if c, err := Parse(text); (c == nil) == (err == nil) {
+			t.Errorf("%q gives %v and %v", text, c, err)
+		}
+	})
+}

@@ -1,0 +1,168 @@
+// Package awscall is what integrations share that call an AWS service, or
+// something that answers like one: where the service is, how a request is
+// signed, how much of an answer is read, and AWS's words for what goes wrong.
+//
+// It speaks plain HTTP/1.1 with the SDK's signer and credentials, rather than
+// through each service's SDK client: a result shows the answer's headers as they
+// came, and errors have the words of another SDK, so little would be left of it.
+package awscall
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/config"
+)
+
+// Service says how AWS calls one of its services in different places.
+type Service struct {
+	ID          string // in AWS_ENDPOINT_URL_<ID>: "LAMBDA", "BEDROCK_RUNTIME"
+	Host        string // in front of the region: "lambda", "bedrock-runtime"
+	SigningName string // in signatures: "lambda", "bedrock"
+}
+
+// Client calls one service in one region. It is safe for concurrent use.
+type Client struct {
+	service Service
+	region  string
+	http    *http.Client
+	signer  *v4.Signer
+	setup   func() (setup, error)
+}
+
+// setup is what the environment and the files of the AWS configuration say. It
+// is read at the first call: whoever never calls AWS needs no such files.
+type setup struct {
+	endpoint    *url.URL
+	region      string
+	credentials aws.CredentialsProvider
+}
+
+// New makes a client that sends through transport. The region "" means the one
+// of the AWS configuration. The endpoint is that of AWS_ENDPOINT_URL_<ID>, else
+// AWS_ENDPOINT_URL, else the profile's endpoint_url, else AWS's own in the
+// region; credentials come from the SDK's standard chain.
+func New(service Service, region string, transport http.RoundTripper) *Client {
+	c := &Client{service: service, region: region, http: HTTPClient(transport), signer: v4.NewSigner()}
+	c.setup = sync.OnceValues(c.load)
+	return c
+}
+
+func (c *Client) load() (setup, error) {
+	var options []func(*config.LoadOptions) error
+	if c.region != "" {
+		options = append(options, config.WithRegion(c.region))
+	}
+	cfg, err := config.LoadDefaultConfig(context.Background(), options...)
+	if err != nil {
+		return setup{}, fmt.Errorf("read the AWS configuration: %w", err)
+	}
+	if cfg.Region == "" {
+		return setup{}, errors.New("no AWS region: set AWS_REGION or region in the configuration")
+	}
+	text := endpoint(c.service, &cfg)
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return setup{}, fmt.Errorf("the endpoint of %s is not a URL with http or https: %q", c.service.Host, text)
+	}
+	return setup{u, cfg.Region, cfg.Credentials}, nil
+}
+
+func endpoint(s Service, cfg *aws.Config) string {
+	if !strings.EqualFold(os.Getenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"), "true") {
+		if own := os.Getenv("AWS_ENDPOINT_URL_" + s.ID); own != "" {
+			return own
+		}
+	}
+	if cfg.BaseEndpoint != nil {
+		return *cfg.BaseEndpoint
+	}
+	domain := "amazonaws.com"
+	if strings.HasPrefix(cfg.Region, "cn-") {
+		domain += ".cn"
+	}
+	return "https://" + s.Host + "." + cfg.Region + "." + domain
+}
+
+// Request is a call to a service: a POST.
+type Request struct {
+	Path  []string // its segments, not yet escaped
+	Query string   // escaped
+	Body  string
+	// Header has the request's own headers under their canonical names.
+	Header http.Header
+}
+
+// Do signs r, sends it and reads the answer, limit bytes of it at most. A
+// refusal by the service is an answer too. The error is ctx's when ctx has
+// ended, an *Oversize, or says in the words of AWS's SDK why there is no answer.
+func (c *Client) Do(ctx context.Context, r *Request, limit int) (*Response, error) {
+	s, err := c.setup()
+	if err != nil {
+		return nil, err
+	}
+	u := *s.endpoint
+	u.Path, u.RawPath = joinPath(&u, r.Path)
+	u.RawQuery = r.Query
+	req, err := NewPost(ctx, &u, r.Body)
+	if err != nil {
+		return nil, err
+	}
+	for name, values := range r.Header {
+		req.Header[name] = values
+	}
+	credentials, err := s.credentials.Retrieve(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, fmt.Errorf("Unable to load AWS credentials from any provider in the chain: %w", err) //nolint:staticcheck // AWS's words
+	}
+	sum := sha256.Sum256([]byte(r.Body))
+	hash := hex.EncodeToString(sum[:])
+	if err := c.signer.SignHTTP(ctx, credentials, req, hash, c.service.SigningName, s.region, time.Now()); err != nil {
+		return nil, fmt.Errorf("sign the request: %w", err)
+	}
+	return Send(c.http, req, limit)
+}
+
+// Close closes connections that are idle.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// joinPath returns the path of base followed by segments, plain and escaped.
+func joinPath(base *url.URL, segments []string) (plain, escaped string) {
+	plain = strings.TrimSuffix(base.Path, "/")
+	escaped = strings.TrimSuffix(base.EscapedPath(), "/")
+	for _, s := range segments {
+		plain += "/" + s
+		escaped += "/" + escapeSegment(s)
+	}
+	return plain, escaped
+}
+
+// escapeSegment escapes all but RFC 3986's unreserved characters, as AWS's SDKs
+// do: a colon too, unlike url.PathEscape.
+func escapeSegment(s string) string {
+	const hexDigits = "0123456789ABCDEF"
+	out := make([]byte, 0, len(s)+16)
+	for i := range len(s) {
+		switch b := s[i]; {
+		case 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z', '0' <= b && b <= '9', b == '-', b == '_', b == '.', b == '~':
+			out = append(out, b)
+		default:
+			out = append(out, '%', hexDigits[b>>4], hexDigits[b&15])
+		}
+	}
+	return string(out)
+}

@@ -1,0 +1,391 @@
+// Package model answers bedrock:invokeModel. The state machine names a model as
+// Amazon Bedrock does; the configuration says who answers for it: Bedrock, the
+// Anthropic API, a server that speaks OpenAI's chat completions, or the lexicon
+// that is built in. Claude's messages are the common form: a definition that
+// uses them runs with every provider as it stands.
+package model
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lockstep-run/lockstep/asl/value"
+	"github.com/lockstep-run/lockstep/internal/task"
+	"github.com/lockstep-run/lockstep/internal/task/awscall"
+)
+
+// DefaultTimeout is how long a model may take where its route does not say.
+const DefaultTimeout = 2 * time.Minute
+
+// maxAnswer is how much of a model's answer is read, in bytes. The engine keeps
+// far less.
+const maxAnswer = 4 << 20
+
+// Route says who answers for some models.
+type Route struct {
+	// Match is a ModelId, or a pattern for it: * stands for any text. Of a
+	// ModelId that is an ARN, what stands behind the last slash may match too.
+	Match    string
+	Provider string        // one of Providers
+	Model    string        // the provider's name for the model; "": derived from the ModelId
+	URL      string        // of the provider; "": as its environment says
+	KeyEnv   string        // the environment variable that holds its key; "": its usual one
+	Timeout  time.Duration // 0: DefaultTimeout
+}
+
+// Providers are the names that a Route's Provider may have.
+var Providers = []string{"anthropic", "bedrock", "lexicon", "openai"}
+
+// Config says who answers. A ModelId that no route matches is Bedrock's, except
+// for the built-in Lexicon.
+type Config struct {
+	Region    string  // of Bedrock's endpoint and of signatures; "": the SDK's
+	Routes    []Route // the first that matches counts
+	Transport http.RoundTripper
+}
+
+// Models calls models. It is the task.Integration of bedrock:invokeModel.
+type Models struct {
+	routes []route
+	aws    *awscall.Client
+	client *http.Client
+}
+
+type route struct {
+	match    string
+	timeout  time.Duration
+	provider provider
+}
+
+// provider calls a model. Its errors are *task.Error, ctx's, or those of
+// awscall.Send.
+type provider interface {
+	invoke(ctx context.Context, in *request) (*answer, error)
+}
+
+// request is what a state machine asked for.
+type request struct {
+	id      string      // of the task
+	model   string      // ModelId
+	body    value.Value // Absent for none
+	content string      // ContentType
+	accept  string
+	headers map[string]string // Bedrock's own, where given
+}
+
+// answer is what a model said.
+type answer struct {
+	body    string // JSON text
+	content string
+}
+
+// New makes Models. The error names the route that is no good.
+func New(c Config) (*Models, error) {
+	if c.Transport == nil {
+		c.Transport = awscall.Transport()
+	}
+	m := &Models{
+		aws: awscall.New(awscall.Service{ID: "BEDROCK_RUNTIME", Host: "bedrock-runtime", SigningName: "bedrock"},
+			c.Region, c.Transport),
+		client: awscall.HTTPClient(c.Transport),
+	}
+	for _, r := range c.Routes {
+		p, err := m.provider(r)
+		if err != nil {
+			return nil, fmt.Errorf("model %s: %w", r.Match, err)
+		}
+		if r.Timeout == 0 {
+			r.Timeout = DefaultTimeout
+		}
+		m.routes = append(m.routes, route{r.Match, r.Timeout, p})
+	}
+	m.routes = append(m.routes,
+		route{Lexicon, DefaultTimeout, lexicon{}},
+		route{"*", DefaultTimeout, &bedrock{client: m.aws}})
+	return m, nil
+}
+
+func (m *Models) provider(r Route) (provider, error) {
+	if r.Match == "" {
+		return nil, errors.New("match is empty; give a ModelId or a pattern such as anthropic.*")
+	}
+	if r.URL != "" {
+		if u, err := url.Parse(r.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return nil, errors.New("its url is not one with http or https")
+		}
+	}
+	switch r.Provider {
+	case "bedrock":
+		if r.URL != "" || r.KeyEnv != "" {
+			return nil, errors.New("bedrock takes no url and no key_env; set AWS_ENDPOINT_URL_BEDROCK_RUNTIME and AWS credentials")
+		}
+		return &bedrock{client: m.aws, model: r.Model}, nil
+	case "anthropic":
+		return &anthropic{remote: m.remote(r, "Anthropic", "ANTHROPIC_BASE_URL", "https://api.anthropic.com", "ANTHROPIC_API_KEY")}, nil
+	case "openai":
+		if r.Model == "" {
+			return nil, errors.New("model is missing: the name that the OpenAI-compatible server has for it")
+		}
+		return &openai{remote: m.remote(r, "OpenAI", "OPENAI_BASE_URL", "https://api.openai.com/v1", "OPENAI_API_KEY")}, nil
+	case "lexicon":
+		return lexicon{}, nil
+	}
+	return nil, fmt.Errorf("unknown provider %q; there are %s", r.Provider, strings.Join(Providers, ", "))
+}
+
+// Close closes connections that are idle.
+func (m *Models) Close() error {
+	m.aws.Close()
+	m.client.CloseIdleConnections()
+	return nil
+}
+
+// Run calls the model that c's ModelId leads to. The output is
+// {"Body": …, "ContentType": "application/json"}.
+//
+// Failures have Bedrock's names, whoever the provider is: Bedrock.ThrottlingException,
+// ServiceUnavailableException (also where nobody answers), ModelTimeoutException,
+// ModelErrorException (an answer that is none), ValidationException,
+// AccessDeniedException and so on. No error has a key in it.
+func (m *Models) Run(ctx context.Context, c *task.Call) (task.Result, error) {
+	if err := ctx.Err(); err != nil {
+		return task.Result{}, err
+	}
+	in, err := read(c)
+	if err != nil {
+		return task.Result{}, err
+	}
+	r := m.route(in.model)
+	limited, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	a, err := r.provider.invoke(limited, in)
+	if err != nil {
+		return task.Result{}, named(ctx, limited, r, err)
+	}
+	out := make([]byte, 0, len(a.body)+64)
+	out = append(out, `{"Body":`...)
+	out = append(out, a.body...)
+	out = append(out, `,"ContentType":`...)
+	out = value.AppendString(out, awscall.Short(a.content, 256))
+	return task.Result{Output: string(append(out, '}'))}, nil
+}
+
+// named gives a failure its name.
+func named(ctx, limited context.Context, r *route, err error) error {
+	var failed *task.Error
+	var long *awscall.Oversize
+	switch {
+	case errors.As(err, &failed):
+		return failed
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case limited.Err() != nil:
+		return task.Fail("Bedrock.ModelTimeoutException", fmt.Sprintf("The model did not answer within %s.", r.timeout))
+	case errors.As(err, &long):
+		return task.Fail("States.DataLimitExceeded",
+			"The state/task 'bedrock' returned a result with a size exceeding the maximum number of bytes service limit.")
+	}
+	return task.Fail("Bedrock.ServiceUnavailableException", err.Error())
+}
+
+// route finds who answers for a model; the last route matches all.
+func (m *Models) route(id string) *route {
+	i := slices.IndexFunc(m.routes, func(r route) bool {
+		return matches(r.match, id) || strings.Contains(id, "/") && matches(r.match, path.Base(id))
+	})
+	return &m.routes[i]
+}
+
+// matches reports whether text fits a pattern in which * stands for any text.
+func matches(pattern, text string) bool {
+	head, rest, star := strings.Cut(pattern, "*")
+	if !star {
+		return pattern == text
+	}
+	text, ok := strings.CutPrefix(text, head)
+	if !ok {
+		return false
+	}
+	for {
+		part, more, star := strings.Cut(rest, "*")
+		if !star {
+			return strings.HasSuffix(text, part)
+		}
+		_, after, ok := strings.Cut(text, part)
+		if !ok {
+			return false
+		}
+		text, rest = after, more
+	}
+}
+
+// fields are bedrock:invokeModel's parameters.
+var fields = []string{"ModelId", "Body", "Input", "Output", "ContentType", "Accept",
+	"GuardrailIdentifier", "GuardrailVersion", "Trace"}
+
+// read takes the parameters of bedrock:invokeModel from a call.
+func read(c *task.Call) (*request, error) {
+	in, err := value.Parse(c.Input)
+	if err != nil || in.Kind() != value.Object {
+		return nil, awscall.BadParameters(c.Input, "The parameters must be a JSON object")
+	}
+	if bad := awscall.Check(c.Input, in, fields, "ModelId", "ContentType", "Accept",
+		"GuardrailIdentifier", "GuardrailVersion", "Trace"); bad != nil {
+		return nil, bad
+	}
+	r := &request{
+		id:      c.ID,
+		model:   in.Get("ModelId").Str(),
+		body:    in.Get("Body"),
+		content: or(in.Get("ContentType").Str(), "application/json"),
+		accept:  or(in.Get("Accept").Str(), "application/json"),
+		headers: map[string]string{},
+	}
+	if r.model == "" {
+		return nil, awscall.BadParameters(c.Input, "The field 'ModelId' is required but was missing")
+	}
+	if !in.Get("Input").IsAbsent() || !in.Get("Output").IsAbsent() {
+		return nil, invalid("Input and Output in S3 are not supported here yet; give the request as Body and leave Output out.")
+	}
+	for field, header := range map[string]string{
+		"GuardrailIdentifier": "X-Amzn-Bedrock-Guardrailidentifier",
+		"GuardrailVersion":    "X-Amzn-Bedrock-Guardrailversion",
+		"Trace":               "X-Amzn-Bedrock-Trace",
+		"ContentType":         "Content-Type",
+		"Accept":              "Accept",
+	} {
+		text := in.Get(field).Str()
+		if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
+			return nil, awscall.BadParameters(c.Input, "The value of the field '"+field+"' has an invalid format")
+		}
+		if text != "" {
+			r.headers[header] = text
+		}
+	}
+	return r, nil
+}
+
+func or(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+func invalid(format string, args ...any) *task.Error {
+	return task.Fail("Bedrock.ValidationException", fmt.Sprintf(format, args...))
+}
+
+func malformed(format string, args ...any) *task.Error {
+	return task.Fail("Bedrock.ModelErrorException", fmt.Sprintf(format, args...))
+}
+
+// remote is a provider's server outside AWS, with a key.
+type remote struct {
+	client *http.Client
+	name   string
+	url    string
+	keyEnv string
+	model  string
+}
+
+func (m *Models) remote(r Route, name, urlEnv, url, keyEnv string) remote {
+	return remote{
+		client: m.client,
+		name:   name,
+		url:    strings.TrimSuffix(or(r.URL, or(os.Getenv(urlEnv), url)), "/"),
+		keyEnv: or(r.KeyEnv, keyEnv),
+		model:  r.Model,
+	}
+}
+
+// key reads the key anew for each call, so that it is nowhere else.
+func (r *remote) key() string { return strings.TrimSpace(os.Getenv(r.keyEnv)) }
+
+// post sends body to a path below the server's URL and returns the JSON text
+// that it answered with.
+func (r *remote) post(ctx context.Context, path, body, id string, header http.Header) (string, error) {
+	u, err := url.Parse(r.url + path)
+	if err != nil {
+		return "", invalid("The URL of %s is none.", r.name)
+	}
+	req, err := awscall.NewPost(ctx, u, body)
+	if err != nil {
+		return "", err
+	}
+	req.Header["Content-Type"] = []string{"application/json"}
+	if id != "" {
+		req.Header["Idempotency-Key"] = []string{id}
+	}
+	for name, values := range header {
+		req.Header[name] = values
+	}
+	resp, err := awscall.Send(r.client, req, maxAnswer)
+	if err != nil {
+		return "", err
+	}
+	if !resp.OK() {
+		return "", r.refusal(resp)
+	}
+	if err := value.Valid(resp.Body); err != nil {
+		return "", malformed("%s answered with something that is not JSON: %v", r.name, err)
+	}
+	return resp.Body, nil
+}
+
+// refusal translates an error status. What the server says about a key that it
+// refuses is left out, as it may quote it.
+func (r *remote) refusal(resp *awscall.Response) error {
+	name, ok := statusNames[resp.Status]
+	switch {
+	case ok:
+	case resp.Status >= 500:
+		name = "ServiceUnavailableException"
+	default:
+		name = "ValidationException"
+	}
+	f := awscall.Refusal(resp)
+	body, err := value.Parse(resp.Body)
+	if text := body.Get("error").Get("message").Str(); err == nil && text != "" {
+		f.Message = awscall.Short(text, 2048)
+	}
+	if f.RequestID == "" {
+		f.RequestID = or(resp.Header.Get("Request-Id"), resp.Header.Get("X-Request-Id"))
+	}
+	if name == "AccessDeniedException" {
+		f.Message = "The server refused the key in the environment variable " + r.keyEnv + "."
+		if r.key() == "" {
+			f.Message = "The server wants a key: put it into the environment variable " + r.keyEnv + "."
+		}
+	}
+	if key := r.key(); key != "" {
+		f.Message = strings.ReplaceAll(f.Message, key, "(key)")
+	}
+	return task.Fail("Bedrock."+name, f.CauseV2(r.name))
+}
+
+// statusNames are Bedrock's errors for other servers' statuses. 529 is how
+// Anthropic says that it is overloaded.
+var statusNames = map[int]string{
+	400: "ValidationException",
+	401: "AccessDeniedException",
+	403: "AccessDeniedException",
+	404: "ResourceNotFoundException",
+	408: "ModelTimeoutException",
+	413: "ValidationException",
+	424: "ModelErrorException",
+	429: "ThrottlingException",
+	500: "InternalServerException",
+	502: "ServiceUnavailableException",
+	503: "ServiceUnavailableException",
+	504: "ModelTimeoutException",
+	529: "ServiceUnavailableException",
+}

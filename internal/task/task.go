@@ -1,0 +1,88 @@
+// Package task says what a Task state can call. Each kind of resource is an
+// Integration, in a folder of its own; a Registry finds the one for a
+// resource.
+package task
+
+import (
+	"context"
+	"time"
+
+	"github.com/lockstep-run/lockstep/asl"
+)
+
+// Integration runs tasks of one kind.
+type Integration interface {
+	// Run makes the call and returns its output, or an *Error with the name
+	// and cause that the state machine sees; any other error becomes
+	// States.TaskFailed. When ctx ends, the task is not waited for any more.
+	//
+	// Run may be called again with the same ID after a crash: an integration
+	// that can pass the ID on as an idempotency key does so. Where the
+	// resource's pattern is asl.WaitForTaskToken the output is that of the
+	// submission; the result comes later, by token.
+	Run(ctx context.Context, c *Call) (Result, error)
+}
+
+// Call is one task.
+type Call struct {
+	ID           string // the same whenever this attempt is called
+	ExecutionARN string
+	MachineARN   string
+	State        string
+	Resource     asl.Resource
+	Input        string        // JSON text: the state's effective input
+	Token        string        // where the pattern has one
+	RoleARN      string        // the state's Credentials; "": the machine's own role
+	Timeout      time.Duration // 0: none
+}
+
+// Result is a task's outcome.
+type Result struct {
+	Output string // JSON text
+}
+
+// Error is a failure with a name that Retry and Catch can match. Nil fields
+// are absent, as an error without a type has no name.
+type Error struct {
+	Name  *string
+	Cause *string
+}
+
+// Fail makes an Error.
+func Fail(name, cause string) *Error { return &Error{Name: &name, Cause: &cause} }
+
+// Error implements error.
+func (e *Error) Error() string {
+	text := "task failed"
+	if e.Name != nil {
+		text = *e.Name
+	}
+	if e.Cause != nil {
+		text += ": " + *e.Cause
+	}
+	return text
+}
+
+// Registry finds integrations.
+type Registry struct {
+	exact  map[string]Integration
+	lambda Integration
+}
+
+// NewRegistry makes an empty registry.
+func NewRegistry() *Registry { return &Registry{exact: map[string]Integration{}} }
+
+// Add registers i for an integration resource, named without its pattern:
+// "lambda:invoke", "bedrock:invokeModel".
+func (r *Registry) Add(resource string, i Integration) { r.exact[resource] = i }
+
+// AddLambda registers i for functions named by their own ARN.
+func (r *Registry) AddLambda(i Integration) { r.lambda = i }
+
+// Find returns the integration for a resource, or nil.
+func (r *Registry) Find(res asl.Resource) Integration {
+	if res.Kind == asl.LambdaResource {
+		return r.lambda
+	}
+	return r.exact[res.Service+":"+res.Action]
+}
