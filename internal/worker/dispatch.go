@@ -1,0 +1,245 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/lockstep-run/lockstep/asl"
+	"github.com/lockstep-run/lockstep/asl/value"
+	"github.com/lockstep-run/lockstep/internal/engine"
+	"github.com/lockstep-run/lockstep/internal/store"
+	"github.com/lockstep-run/lockstep/internal/task"
+)
+
+// runningTask is a call that is under way or waits for its turn.
+type runningTask struct {
+	execution store.ExecutionID
+	task      engine.TaskID
+}
+
+// pool bounds the calls of one service that are under way.
+type pool struct {
+	running int
+	waiting queue[func()]
+}
+
+// carryOut does what the steps of a durable entry ask for.
+func (w *Worker) carryOut(e *entry, c *store.ExecutionCommit) {
+	handedOut := map[engine.TaskID]*engine.Dispatch(nil)
+	for _, command := range e.commands {
+		switch cmd := command.(type) {
+		case *engine.Dispatch:
+			if cmd.Resource.Kind == asl.ActivityResource {
+				if handedOut == nil {
+					handedOut = map[engine.TaskID]*engine.Dispatch{}
+				}
+				handedOut[cmd.Task] = cmd
+				continue
+			}
+			w.dispatch(e.x, cmd)
+		case *engine.Cancel:
+			w.cancel(runningTask{e.x.id, cmd.Task})
+		}
+	}
+	w.activities.offer(c.Enqueue)
+	for _, d := range e.deliveries {
+		if d.done == nil {
+			continue
+		}
+		var o outcome
+		if started, ok := d.ev.(engine.ActivityStarted); ok {
+			o.command = handedOut[started.Task]
+		}
+		d.done(o)
+	}
+	w.unpin(e.x, len(e.deliveries))
+}
+
+// dispatch begins a task's call, or lets it wait for its turn. A task that is
+// under way already is left alone.
+func (w *Worker) dispatch(x *execution, d *engine.Dispatch) {
+	key := runningTask{x.id, d.Task}
+	service := d.Resource.Service
+	if d.Resource.Kind == asl.LambdaResource {
+		service = "lambda"
+	}
+	call := &task.Call{
+		ID:           fmt.Sprintf("%s:%d:%d", x.arn, d.Task.Frame, d.Task.Attempt),
+		ExecutionARN: x.arn,
+		MachineARN:   w.cfg.Scheme.Machine(x.machine.name),
+		State:        d.State,
+		Resource:     d.Resource,
+		Input:        d.Input.JSON(),
+		Token:        d.Token,
+		RoleARN:      d.RoleARN,
+	}
+	ctx, cancel := context.WithCancel(w.ctx)
+
+	w.mu.Lock()
+	if w.running[key] != nil {
+		w.mu.Unlock()
+		cancel()
+		return
+	}
+	w.running[key] = cancel
+	p := w.pools[service]
+	if p == nil {
+		p = &pool{}
+		w.pools[service] = p
+	}
+	run := func() { w.runTask(ctx, p, key, call) }
+	turn := p.running < w.cfg.MaxTasks
+	if turn {
+		p.running++
+	} else {
+		p.waiting.push(run)
+		w.backlog++
+	}
+	w.mu.Unlock()
+	if turn {
+		w.cfg.Go(run)
+	}
+}
+
+// cancel ends a call that nobody waits for any more.
+func (w *Worker) cancel(key runningTask) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if cancel := w.running[key]; cancel != nil {
+		cancel()
+	}
+}
+
+// busy reports whether so much waits that nothing new should begin.
+func (w *Worker) busy() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.backlog > w.cfg.MaxBacklog
+}
+
+// runTask makes a call and delivers what came of it.
+func (w *Worker) runTask(ctx context.Context, p *pool, key runningTask, call *task.Call) {
+	if ctx.Err() == nil {
+		w.counts.tasks.Add(1)
+		ev := w.call(ctx, key.task, call)
+		if ctx.Err() == nil {
+			w.Post(w.ctx, key.execution, ev, nil)
+		}
+	}
+	w.mu.Lock()
+	if cancel := w.running[key]; cancel != nil {
+		cancel()
+		delete(w.running, key)
+	}
+	next, more := p.waiting.pop()
+	if more {
+		w.backlog--
+	} else {
+		p.running--
+	}
+	w.mu.Unlock()
+	if more {
+		w.cfg.Go(next)
+	}
+}
+
+// call runs the integration and turns its outcome into an event.
+func (w *Worker) call(ctx context.Context, id engine.TaskID, call *task.Call) engine.Event {
+	result, err := w.integrate(ctx, call)
+	if err == nil {
+		if bad := value.Valid(result.Output); bad != nil {
+			err = fmt.Errorf("%s returned something that is not JSON: %w", call.Resource.ARN, bad)
+		}
+	}
+	if err != nil {
+		var e *task.Error
+		if !errors.As(err, &e) {
+			e = task.Fail("States.TaskFailed", err.Error())
+		}
+		return engine.TaskFailed{At: w.now(), Task: id, Error: e.Name, Cause: e.Cause}
+	}
+	if call.Resource.Pattern == asl.WaitForTaskToken {
+		return engine.TaskSubmitted{At: w.now(), Task: id, Output: engine.Text(result.Output)}
+	}
+	return engine.TaskSucceeded{At: w.now(), Task: id, Output: engine.Text(result.Output)}
+}
+
+func (w *Worker) integrate(ctx context.Context, call *task.Call) (result task.Result, err error) {
+	integration := w.tasks.Find(call.Resource)
+	if integration == nil {
+		return result, task.Fail("Lockstep.ResourceNotSupported", "This server has no integration for "+call.Resource.ARN+".")
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			w.cfg.Log.Error("defect in an integration", "resource", call.Resource.ARN, "panic", r, "stack", string(debug.Stack()))
+			err = fmt.Errorf("defect in the integration for %s", call.Resource.ARN)
+		}
+	}()
+	return integration.Run(ctx, call)
+}
+
+// Recover asks again for all that a crash left standing: tasks that were
+// being called, and executions that stopped between two states.
+func (w *Worker) Recover(ctx context.Context) error {
+	const page = 500
+	var last store.ExecutionID
+	for {
+		ids, err := w.store.Pending(ctx, last, page)
+		if err != nil {
+			return fmt.Errorf("find executions to resume: %w", err)
+		}
+		for _, id := range ids {
+			if err := w.recover(ctx, id); err != nil {
+				return fmt.Errorf("resume execution %d: %w", id, err)
+			}
+			last = id
+		}
+		if len(ids) < page {
+			return nil
+		}
+	}
+}
+
+func (w *Worker) recover(ctx context.Context, id store.ExecutionID) error {
+	w.mu.Lock()
+	if w.live[id] != nil {
+		w.mu.Unlock()
+		return nil
+	}
+	x := &execution{id: id, loading: true, pins: 1}
+	w.live[id] = x
+	w.mu.Unlock()
+
+	err := w.restore(ctx, x)
+	var commands []engine.Command
+	more := false
+	if err == nil {
+		commands, more, err = engine.Resume(x.env, x.snap)
+	}
+	if errors.Is(err, engine.ErrNotWaiting) {
+		err = nil
+	}
+	if err != nil { // this execution stays as it is; the others go on
+		w.cfg.Log.Error("execution parked", "execution", id, "error", err)
+		err = nil
+	}
+	w.mu.Lock()
+	x.loading = false
+	if more {
+		w.put(x, delivery{ev: engine.Continued{At: w.now()}})
+	}
+	if x.snap == nil {
+		delete(w.live, id)
+	}
+	w.makeReady(x)
+	w.mu.Unlock()
+	for _, command := range commands {
+		if d, ok := command.(*engine.Dispatch); ok {
+			w.dispatch(x, d)
+		}
+	}
+	w.unpin(x, 1)
+	return err
+}

@@ -1,0 +1,70 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/lockstep-run/lockstep/asl"
+	"github.com/lockstep-run/lockstep/internal/store"
+)
+
+// maxMachines is how many compiled machines are kept.
+const maxMachines = 1000
+
+// machine is a compiled revision with what executions need to know of it.
+type machine struct {
+	name    string
+	roleARN string
+	asl     *asl.Machine
+}
+
+// machines compiles revisions, once each while they are in use.
+type machines struct {
+	w  *Worker
+	mu sync.RWMutex
+	by map[store.RevisionID]*machine
+}
+
+func (c *machines) init(w *Worker) {
+	c.w = w
+	c.by = map[store.RevisionID]*machine{}
+}
+
+func (c *machines) get(ctx context.Context, id store.RevisionID) (*machine, error) {
+	c.mu.RLock()
+	m := c.by[id]
+	c.mu.RUnlock()
+	if m != nil {
+		return m, nil
+	}
+	m, err := c.compile(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.by) >= maxMachines {
+		clear(c.by)
+	}
+	c.by[id] = m
+	return m, nil
+}
+
+// compile reads a definition as it was accepted: today's rules for new ones
+// do not apply to it.
+func (c *machines) compile(ctx context.Context, id store.RevisionID) (*machine, error) {
+	r, err := c.w.store.Revision(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("read revision %d: %w", id, err)
+	}
+	record, err := c.w.store.MachineByID(ctx, r.Machine)
+	if err != nil {
+		return nil, fmt.Errorf("read machine %d: %w", r.Machine, err)
+	}
+	parsed, diagnostics := asl.Parse(r.Definition, asl.Options{Express: record.Type == "EXPRESS"})
+	if parsed == nil {
+		return nil, fmt.Errorf("compile revision %d of %s: %s", id, record.Name, diagnostics)
+	}
+	return &machine{name: record.Name, roleARN: r.RoleARN, asl: parsed}, nil
+}

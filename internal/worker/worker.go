@@ -1,0 +1,540 @@
+// Package worker owns executions. An event comes in through Deliver, waits in
+// its execution's mailbox, is applied by engine.Apply together with whatever
+// else is waiting, and becomes durable in one commit with the steps of many
+// other executions. Only then does anything act: callers get their answers,
+// tasks are dispatched, timers are armed.
+//
+//	Deliver ─▶ mailbox ─▶ round: Apply, Apply, … ─▶ commit ─▶ act
+//	   ▲                                                       │
+//	   └──────────── task results, timers ◀────────────────────┘
+//
+// Rounds and commits overlap: while one batch is being synced, the next one
+// grows in memory. If a commit fails, what grew on it is forgotten, read again
+// from the store and applied anew.
+//
+// Everything between the goroutines in Run is plain functions (Round, Commit,
+// FireTimers, and the tasks handed to Config.Go), so a simulator can call them
+// one at a time.
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lockstep-run/lockstep/internal/arn"
+	"github.com/lockstep-run/lockstep/internal/engine"
+	"github.com/lockstep-run/lockstep/internal/store"
+	"github.com/lockstep-run/lockstep/internal/task"
+)
+
+// Config says how a worker runs. Zero fields have working defaults.
+type Config struct {
+	Scheme arn.Scheme
+	Limits engine.Limits
+	Now    func() time.Time
+	Go     func(func()) // runs a task beside the worker; default: a goroutine
+	Log    *slog.Logger
+
+	// MaxIdle is how many executions that wait for something outside are kept
+	// in memory, for the time it comes. The others are read again then.
+	MaxIdle int
+	// MaxTasks is how many calls of one service may be under way.
+	MaxTasks int
+	// MaxBacklog is how many tasks may wait for their turn before new
+	// executions are refused with store.ErrBusy.
+	MaxBacklog int
+
+	// Committed is told of every execution's commit, in order, after it is
+	// durable. It must return quickly.
+	Committed func(*store.ExecutionCommit)
+	// Fatal is called when the store cannot go on; default: the process ends.
+	Fatal func(error)
+}
+
+// Worker runs the executions of one store.
+type Worker struct {
+	store store.Store
+	tasks *task.Registry
+	cfg   Config
+	keys  keys
+	ctx   context.Context // ends when the worker is to stop
+
+	machines machines
+	lastID   atomic.Int64
+	counts   counters
+
+	mu      sync.Mutex
+	wake    chan struct{} // cap 1: there is something to do
+	live    map[store.ExecutionID]*execution
+	ready   queue[*execution] // have something in their mailbox
+	writes  []*write
+	names   map[nameKey]*execution // started, not committed
+	idle    idleList
+	running map[runningTask]context.CancelFunc
+	pools   map[string]*pool
+	backlog int // tasks that wait for their turn
+
+	timers     timers
+	activities activities
+}
+
+// execution is a live execution: its mailbox and, once it is loaded, its
+// snapshot. Fields of the first group belong to the worker's lock, those of
+// the second to whoever runs the round.
+type execution struct {
+	id      store.ExecutionID
+	mailbox []delivery
+	ready   bool // in Worker.ready
+	loading bool
+	ended   bool // its last commit is durable
+	pins    int  // reasons to stay in memory
+	idleAt  *idleEntry
+
+	env     *engine.Env
+	snap    *engine.Snapshot
+	fresh   *store.NewExecution // until its first commit
+	arn     string
+	machine *machine
+	name    *nameKey   // registered in Worker.names until the first commit
+	version int64      // what the next commit grows on
+	durable int64      // committed; kept under the lock
+	entry   *entry     // in the open batch
+	early   []delivery // callbacks that came before TaskSubmitted
+}
+
+// delivery is an event on its way to an execution.
+type delivery struct {
+	ev   engine.Event
+	done func(outcome) // nil: nobody waits; a failed commit then only means later
+}
+
+// outcome answers a delivery.
+type outcome struct {
+	err     error
+	command *engine.Dispatch // an activity task that was handed out
+}
+
+type nameKey struct {
+	machine store.MachineID
+	name    string
+}
+
+// New makes a worker and reads from the store where it left off. Call Run to
+// set it in motion.
+func New(ctx context.Context, st store.Store, tasks *task.Registry, cfg Config) (*Worker, error) {
+	cfg.defaults()
+	secret, err := st.Secret(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the store's key: %w", err)
+	}
+	last, err := st.LastExecution(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("find the newest execution: %w", err)
+	}
+	w := &Worker{
+		store: st, tasks: tasks, cfg: cfg, keys: keys{secret}, ctx: ctx,
+		wake:    make(chan struct{}, 1),
+		live:    map[store.ExecutionID]*execution{},
+		names:   map[nameKey]*execution{},
+		running: map[runningTask]context.CancelFunc{},
+		pools:   map[string]*pool{},
+	}
+	w.machines.init(w)
+	w.activities.init(w)
+	w.lastID.Store(int64(last))
+	return w, nil
+}
+
+func (c *Config) defaults() {
+	set := func(n *int, value int) {
+		if *n == 0 {
+			*n = value
+		}
+	}
+	set(&c.MaxIdle, 2000)
+	set(&c.MaxTasks, 1000)
+	set(&c.MaxBacklog, 20000)
+	if c.Scheme == (arn.Scheme{}) {
+		c.Scheme = arn.Default
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Go == nil {
+		c.Go = func(f func()) { go f() }
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Fatal == nil {
+		c.Fatal = func(err error) { panic(err) }
+	}
+}
+
+// now is the time as events carry it: in whole milliseconds.
+func (w *Worker) now() time.Time { return w.cfg.Now().Truncate(time.Millisecond) }
+
+// Start begins an execution and returns when it is durable. A name that is
+// taken gives the execution that has it: without an error if that one runs on
+// the same input (it was the same request), else with store.ErrExists.
+func (w *Worker) Start(ctx context.Context, s store.Start) (store.Execution, error) {
+	type answer struct {
+		x     store.Execution
+		again bool
+		err   error
+	}
+	answers := make(chan answer, 1)
+	for {
+		w.Begin(ctx, s, func(x store.Execution, again bool, err error) { answers <- answer{x, again, err} })
+		select {
+		case got := <-answers:
+			if !got.again {
+				return got.x, got.err
+			}
+		case <-ctx.Done():
+			return store.Execution{}, ctx.Err()
+		}
+	}
+}
+
+// Begin is Start without the wait: done is called once, when the execution is
+// durable or cannot be. With again, another start had the name; that one is
+// settled now, so the same call will find out more.
+func (w *Worker) Begin(ctx context.Context, s store.Start, done func(x store.Execution, again bool, err error)) {
+	m, err := w.machines.get(ctx, s.Revision)
+	if err == nil && w.busy() {
+		err = store.ErrBusy
+	}
+	if err != nil {
+		done(store.Execution{}, false, err)
+		return
+	}
+	x, first := w.register(m, s)
+	if first != nil { // the same name is being started right now
+		w.await(ctx, first, func(err error) { done(store.Execution{}, err == nil, err) })
+		return
+	}
+	if x.name != nil {
+		found, err := w.store.ExecutionNamed(ctx, s.Machine.ID, s.Name)
+		if !errors.Is(err, store.ErrNotFound) {
+			w.unregister(x)
+			if err == nil {
+				err = sameStart(found, s.Input)
+			}
+			done(found, false, err)
+			return
+		}
+	}
+	started := w.now()
+	w.prepare(x, m, s, started)
+	begun := store.Execution{
+		ID: x.id, Machine: s.Machine.ID, Revision: s.Revision, Name: x.fresh.Name,
+		Status: engine.Running, StartedAt: started.UnixMilli(), Input: s.Input, Trace: s.Trace,
+	}
+	w.begin(x, started, func(o outcome) {
+		// ErrExists: it lost a race that only the store could see.
+		done(begun, errors.Is(o.err, store.ErrExists), o.err)
+	})
+}
+
+// sameStart decides whether a start with a taken name is a repeated request.
+func sameStart(found store.Execution, input string) error {
+	if found.Status == engine.Running && found.Input == input {
+		return nil
+	}
+	return store.ErrExists
+}
+
+// register makes a new live execution; with a name of its own it holds the
+// name until its first commit. If another start holds it, that one is
+// returned.
+func (w *Worker) register(m *machine, s store.Start) (x, first *execution) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	x = &execution{loading: true}
+	if s.Name != "" {
+		key := nameKey{s.Machine.ID, s.Name}
+		if first := w.names[key]; first != nil {
+			return nil, first
+		}
+		x.name = &key
+		w.names[key] = x
+	}
+	x.id = store.ExecutionID(w.lastID.Add(1))
+	w.live[x.id] = x
+	return x, nil
+}
+
+func (w *Worker) unregister(x *execution) {
+	w.mu.Lock()
+	w.release(x)
+	delete(w.live, x.id)
+	refused := x.mailbox
+	x.mailbox = nil
+	w.mu.Unlock()
+	for _, d := range refused {
+		if d.done != nil {
+			d.done(outcome{err: store.ErrNotFound})
+		}
+	}
+}
+
+// release gives up the name that x holds.
+func (w *Worker) release(x *execution) {
+	if x.name != nil && w.names[*x.name] == x {
+		delete(w.names, *x.name)
+	}
+}
+
+// prepare gives x the snapshot of an execution that has not started.
+func (w *Worker) prepare(x *execution, m *machine, s store.Start, started time.Time) {
+	name := s.Name
+	if name == "" {
+		name = w.keys.name(x.id)
+	}
+	x.fresh = &store.NewExecution{
+		Machine: s.Machine.ID, Revision: s.Revision, Name: name, Generated: s.Name == "",
+		StartedAt: started.UnixMilli(), Input: s.Input, Trace: s.Trace,
+	}
+	x.env, x.machine = w.env(x.id, m), m
+	x.snap = engine.New(w.facts(x.id, m, name, started, s.Input))
+	x.arn = x.snap.Execution.ARN
+}
+
+// begin delivers Started, ahead of whatever has come already.
+func (w *Worker) begin(x *execution, started time.Time, done func(outcome)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	x.loading = false
+	x.pins++
+	x.mailbox = slices.Insert(x.mailbox, 0, delivery{ev: engine.Started{At: started}, done: done})
+	w.makeReady(x)
+}
+
+// facts are what an execution is for the engine.
+func (w *Worker) facts(id store.ExecutionID, m *machine, name string, started time.Time, input string) engine.Execution {
+	return engine.Execution{
+		ID: int64(id), ARN: w.cfg.Scheme.Execution(m.name, name), Name: name,
+		MachineARN: w.cfg.Scheme.Machine(m.name), MachineName: m.name, RoleARN: m.roleARN,
+		Region: w.cfg.Scheme.Region, StartedAt: started, Input: engine.Text(input),
+	}
+}
+
+func (w *Worker) env(id store.ExecutionID, m *machine) *engine.Env {
+	return &engine.Env{
+		Machine:        m.asl,
+		Token:          func(t engine.TaskID) string { return w.keys.token(id, t) },
+		ActivityExists: w.activities.exists,
+		Limits:         w.cfg.Limits,
+	}
+}
+
+// Deliver hands an event to an execution and returns when what it led to is
+// durable. engine.ErrNotWaiting says that nothing waited for it.
+func (w *Worker) Deliver(ctx context.Context, id store.ExecutionID, ev engine.Event) error {
+	done := make(chan outcome, 1)
+	w.Post(ctx, id, ev, func(err error) { done <- outcome{err: err} })
+	select {
+	case o := <-done:
+		return o.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Post is Deliver without the wait: done, which may be nil, is called once
+// with the outcome. An event without a done is applied again if a commit
+// fails, until it is durable.
+func (w *Worker) Post(ctx context.Context, id store.ExecutionID, ev engine.Event, done func(error)) {
+	d := delivery{ev: ev}
+	if done != nil {
+		d.done = func(o outcome) { done(o.err) }
+	}
+	w.post(ctx, id, d)
+}
+
+func (w *Worker) post(ctx context.Context, id store.ExecutionID, d delivery) {
+	w.mu.Lock()
+	x := w.live[id]
+	load := x == nil
+	if load {
+		x = &execution{id: id, loading: true}
+		w.live[id] = x
+	}
+	w.put(x, d)
+	w.mu.Unlock()
+	if load {
+		w.load(ctx, x)
+	}
+}
+
+// put adds to a mailbox. The lock is held.
+func (w *Worker) put(x *execution, d delivery) {
+	x.mailbox = append(x.mailbox, d)
+	x.pins++
+	w.idle.remove(x)
+	w.makeReady(x)
+}
+
+func (w *Worker) makeReady(x *execution) {
+	if x.ready || x.loading || len(x.mailbox) == 0 {
+		return
+	}
+	x.ready = true
+	w.ready.push(x)
+	w.signal()
+}
+
+// signal wakes the round.
+func (w *Worker) signal() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// load reads x from the store, for what is in its mailbox.
+func (w *Worker) load(ctx context.Context, x *execution) {
+	err := w.restore(context.WithoutCancel(ctx), x)
+	w.mu.Lock()
+	x.loading = false
+	if err == nil {
+		w.makeReady(x)
+		w.mu.Unlock()
+		return
+	}
+	refused := x.mailbox
+	x.mailbox, x.pins = nil, x.pins-len(x.mailbox)
+	if w.live[x.id] == x {
+		delete(w.live, x.id)
+	}
+	w.mu.Unlock()
+	for _, d := range refused {
+		if d.done != nil {
+			d.done(outcome{err: err})
+		} else if !errors.Is(err, engine.ErrNotWaiting) {
+			w.cfg.Log.Error("event lost: its execution cannot be read", "execution", x.id, "event", fmt.Sprintf("%T", d.ev), "error", err)
+		}
+	}
+}
+
+// restore reads x's snapshot. An execution that has ended waits for nothing.
+func (w *Worker) restore(ctx context.Context, x *execution) error {
+	r, err := w.store.Snapshot(ctx, x.id)
+	if err != nil {
+		return fmt.Errorf("read execution %d: %w", x.id, err)
+	}
+	if r.Execution.Status != engine.Running {
+		return engine.ErrNotWaiting
+	}
+	m, err := w.machines.get(ctx, r.Execution.Revision)
+	if err != nil {
+		return err
+	}
+	started := time.UnixMilli(r.Execution.StartedAt)
+	snap, err := engine.Restore(w.facts(x.id, m, r.Execution.Name, started, r.Execution.Input), r.Head, r.Frames)
+	if err != nil {
+		return err
+	}
+	x.env, x.machine, x.snap, x.arn = w.env(x.id, m), m, snap, snap.Execution.ARN
+	x.version, x.durable = r.Execution.Version, r.Execution.Version
+	return nil
+}
+
+// await calls done when x is committed, or is not going to be.
+func (w *Worker) await(ctx context.Context, x *execution, done func(error)) {
+	// A heartbeat for a task that cannot exist is answered after the commit
+	// of everything before it, and changes nothing.
+	w.Post(ctx, x.id, engine.TaskHeartbeat{At: w.now()}, func(err error) {
+		for _, settled := range []error{engine.ErrNotWaiting, store.ErrExists, store.ErrNotFound, store.ErrConflict} {
+			if errors.Is(err, settled) {
+				err = nil
+			}
+		}
+		done(err)
+	})
+}
+
+// Lookup finds an execution by the names in its ARN.
+func (w *Worker) Lookup(ctx context.Context, machine, name string) (store.Execution, error) {
+	if id, ok := w.keys.parseName(name); ok {
+		x, err := w.store.Execution(ctx, id)
+		if err != nil {
+			return store.Execution{}, err
+		}
+		m, err := w.machines.get(ctx, x.Revision)
+		if err != nil {
+			return store.Execution{}, err
+		}
+		if m.name != machine || x.Name != name {
+			return store.Execution{}, store.ErrNotFound
+		}
+		return x, nil
+	}
+	m, err := w.store.Machine(ctx, machine)
+	if err != nil {
+		return store.Execution{}, err
+	}
+	return w.store.ExecutionNamed(ctx, m.ID, name)
+}
+
+// ParseToken reads a task token that this store's key has made.
+func (w *Worker) ParseToken(token string) (store.ExecutionID, engine.TaskID, error) {
+	return w.keys.parseToken(token)
+}
+
+// Poll waits for a task of an activity and hands it out. An empty token means
+// that ctx ended first.
+func (w *Worker) Poll(ctx context.Context, a store.Activity, workerName string) (token, input string, err error) {
+	return w.activities.poll(ctx, a, workerName)
+}
+
+// Take is Poll without any wait: it returns false if no task is there. Else
+// done is called once; an empty token without an error means that the task
+// was not wanted any more.
+func (w *Worker) Take(ctx context.Context, a store.Activity, workerName string, done func(token, input string, err error)) (bool, error) {
+	return w.activities.take(ctx, a, workerName, done)
+}
+
+// Write makes a change of the control plane durable, together with whatever
+// else is being committed. It returns what do returned.
+func (w *Worker) Write(ctx context.Context, do func(ctx context.Context, tx store.Tx) error) error {
+	op := &write{Write: store.Write{Do: do}, done: make(chan error, 1)}
+	w.mu.Lock()
+	w.writes = append(w.writes, op)
+	w.signal()
+	w.mu.Unlock()
+	select {
+	case err := <-op.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+type write struct {
+	store.Write
+	done chan error
+}
+
+// Stats counts what a worker has done since it was made.
+type Stats struct {
+	Transitions int64 // states entered, durable
+	Tasks       int64 // calls begun
+	Live        int   // executions in memory
+}
+
+type counters struct{ transitions, tasks atomic.Int64 }
+
+// Stats returns the counts of now.
+func (w *Worker) Stats() Stats {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return Stats{Transitions: w.counts.transitions.Load(), Tasks: w.counts.tasks.Load(), Live: len(w.live)}
+}
