@@ -1,0 +1,58 @@
+package awsapi
+
+import "context"
+
+// action answers one operation: it reads its members from in and appends the
+// answer's body to out.
+type action func(s *Server, ctx context.Context, in *input, out []byte) ([]byte, error)
+
+// actions holds every operation of the service by its name in X-Amz-Target.
+var actions = map[string]action{
+	"CreateStateMachine":               (*Server).createStateMachine,
+	"UpdateStateMachine":               (*Server).updateStateMachine,
+	"DeleteStateMachine":               (*Server).deleteStateMachine,
+	"DescribeStateMachine":             (*Server).describeStateMachine,
+	"DescribeStateMachineForExecution": (*Server).describeStateMachineForExecution,
+	"ListStateMachines":                (*Server).listStateMachines,
+	"ValidateStateMachineDefinition":   (*Server).validateStateMachineDefinition,
+
+	"StartExecution":      (*Server).startExecution,
+	"StartSyncExecution":  (*Server).startSyncExecution,
+	"DescribeExecution":   (*Server).describeExecution,
+	"ListExecutions":      (*Server).listExecutions,
+	"StopExecution":       (*Server).stopExecution,
+	"GetExecutionHistory": (*Server).getExecutionHistory,
+
+	"CreateActivity":    (*Server).createActivity,
+	"DeleteActivity":    (*Server).deleteActivity,
+	"DescribeActivity":  (*Server).describeActivity,
+	"ListActivities":    (*Server).listActivities,
+	"GetActivityTask":   (*Server).getActivityTask,
+	"SendTaskSuccess":   (*Server).sendTaskSuccess,
+	"SendTaskFailure":   (*Server).sendTaskFailure,
+	"SendTaskHeartbeat": (*Server).sendTaskHeartbeat,
+
+	"TagResource":         (*Server).tagResource,
+	"UntagResource":       (*Server).untagResource,
+	"ListTagsForResource": (*Server).listTagsForResource,
+
+	"PublishStateMachineVersion": unsupported("versions of state machines"),
+	"DeleteStateMachineVersion":  unsupported("versions of state machines"),
+	"ListStateMachineVersions":   unsupported("versions of state machines"),
+	"CreateStateMachineAlias":    unsupported("aliases of state machines"),
+	"UpdateStateMachineAlias":    unsupported("aliases of state machines"),
+	"DeleteStateMachineAlias":    unsupported("aliases of state machines"),
+	"DescribeStateMachineAlias":  unsupported("aliases of state machines"),
+	"ListStateMachineAliases":    unsupported("aliases of state machines"),
+	"RedriveExecution":           unsupported("redriving executions"),
+	"DescribeMapRun":             unsupported("distributed maps"),
+	"ListMapRuns":                unsupported("distributed maps"),
+	"UpdateMapRun":               unsupported("distributed maps"),
+	"TestState":                  unsupported("testing single states"),
+}
+
+// unsupported refuses an operation that is still to come.
+func unsupported(what string) action {
+	err := notYet(what)
+	return func(*Server, context.Context, *input, []byte) ([]byte, error) { return nil, err }
+}

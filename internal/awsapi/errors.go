@@ -1,0 +1,188 @@
+package awsapi
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// Error is an error of the API: what a client sees.
+type Error struct {
+	Code    string // AWS's name: what follows "#" in __type
+	Message string
+	Status  int    // of the HTTP answer
+	Reason  string // of a ValidationException; "" for none
+	// Resource is the resourceName of ResourceNotFound and TooManyTags.
+	Resource string
+}
+
+// Error implements error.
+func (e *Error) Error() string { return e.Code + ": " + e.Message }
+
+// append writes the error as the body of an answer.
+func (e *Error) append(out []byte) []byte {
+	o := newObject(out)
+	o.text("__type", e.Code)
+	o.text("message", e.Message)
+	o.textIf("reason", e.Reason)
+	o.textIf("resourceName", e.Resource)
+	return o.end()
+}
+
+// failed makes an error of the service model. All of them have HTTP status 400
+// but for ConflictException (409) and ServiceQuotaExceededException (402).
+func failed(code, format string, args ...any) *Error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...), Status: http.StatusBadRequest}
+}
+
+// The errors of the protocol, before an action is known.
+var (
+	errMethod           = &Error{Code: "UnknownOperationException", Message: "The API takes POST requests only.", Status: http.StatusMethodNotAllowed}
+	errUnknownOperation = failed("UnknownOperationException", "The header X-Amz-Target does not name an operation of AWSStepFunctions.")
+	errContentType      = &Error{Code: "UnsupportedMediaTypeException", Message: "The Content-Type must be application/x-amz-json-1.0.", Status: http.StatusUnsupportedMediaType}
+	errTooLarge         = &Error{Code: "RequestEntityTooLargeException", Message: "The request is larger than 1048576 bytes.", Status: http.StatusRequestEntityTooLarge}
+	errBody             = failed("SerializationException", "The request's body could not be read to its end.")
+)
+
+// The errors that are not about the request.
+var (
+	errThrottled   = failed("ThrottlingException", "Rate exceeded")
+	errUnavailable = &Error{Code: "ServiceUnavailable", Message: "The request was not finished. Please try again.", Status: http.StatusServiceUnavailable}
+	errFull        = &Error{Code: "ServiceUnavailable", Message: "There is no space left to store the request.", Status: http.StatusServiceUnavailable}
+	errInternal    = &Error{Code: "InternalFailure", Message: "An internal error occurred. The server's log has more under this request's id.", Status: http.StatusInternalServerError}
+)
+
+// serialization refuses a body that is not what the protocol asks for.
+func serialization(format string, args ...any) *Error {
+	return failed("SerializationException", format, args...)
+}
+
+// notYet refuses something that AWS does and Lockstep does not. Every use is a
+// feature to come: delete the call when it is there.
+func notYet(what string) *Error {
+	return failed("ValidationException", "Lockstep does not support %s yet.", what)
+}
+
+func invalidRequest(format string, args ...any) *Error {
+	return failed("ValidationException", format, args...)
+}
+
+// The errors of the service model. Texts are recorded from AWS unless a comment
+// says otherwise.
+
+func invalidArn(given string) *Error {
+	return failed("InvalidArn", "Invalid Arn: 'Invalid ARN prefix: %s'", given)
+}
+
+func invalidArnType(typ string) *Error {
+	return failed("InvalidArn", "Invalid Arn: 'Resource type not valid in this context: %s'", typ)
+}
+
+// invalidRole's text is not recorded.
+func invalidRole(given string) *Error {
+	return failed("InvalidArn", "Invalid Arn: 'Invalid Role Arn: %s'", given)
+}
+
+// labelledArn's text is not recorded, its reason is the guide's.
+func labelledArn() *Error {
+	e := invalidRequest("State machine ARNs with a Map Run label are not supported by this API.")
+	e.Reason = "API_DOES_NOT_SUPPORT_LABELED_ARNS"
+	return e
+}
+
+func invalidName(name string) *Error { return failed("InvalidName", "Invalid Name: '%s'", name) }
+
+func machineMissing(arn string) *Error {
+	return failed("StateMachineDoesNotExist", "State Machine Does Not Exist: '%s'", arn)
+}
+
+func machineExists(arn string) *Error {
+	return failed("StateMachineAlreadyExists", "State Machine Already Exists: '%s'", arn)
+}
+
+// machineDeleting's text follows the pattern of the others: not recorded.
+func machineDeleting(arn string) *Error {
+	return failed("StateMachineDeleting", "State Machine Deleting: '%s'", arn)
+}
+
+func machineType() *Error {
+	return failed("StateMachineTypeNotSupported", "This operation is not supported by this type of state machine")
+}
+
+func executionMissing(arn string) *Error {
+	return failed("ExecutionDoesNotExist", "Execution Does Not Exist: '%s'", arn)
+}
+
+func executionExists(arn string) *Error {
+	return failed("ExecutionAlreadyExists", "Execution Already Exists: '%s'", arn)
+}
+
+func invalidInput(why string) *Error {
+	return failed("InvalidExecutionInput", "Invalid State Machine Execution Input: '%s'", why)
+}
+
+// invalidOutput's text follows invalidInput's: not recorded.
+func invalidOutput(why string) *Error { return failed("InvalidOutput", "Invalid Output: '%s'", why) }
+
+func invalidToken() *Error { return failed("InvalidToken", "Invalid Token: 'Invalid token'") }
+
+// taskMissing and taskTimedOut: the texts are not recorded.
+func taskMissing() *Error {
+	return failed("TaskDoesNotExist", "Task Does Not Exist: 'Provided task does not exist'")
+}
+
+func taskTimedOut() *Error {
+	return failed("TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'")
+}
+
+func activityMissing(arn string) *Error {
+	return failed("ActivityDoesNotExist", "Activity Does Not Exist: '%s'", arn)
+}
+
+func activityExists(arn string) *Error {
+	return failed("ActivityAlreadyExists", "Activity Already Exists: '%s'", arn)
+}
+
+// tooManyPollers' text is not recorded.
+func tooManyPollers() *Error {
+	return failed("ActivityWorkerLimitExceeded", "Activity Worker Limit Exceeded: '%d'", maxPollers)
+}
+
+func resourceMissing(arn string) *Error {
+	e := failed("ResourceNotFound", "Request references a resource that does not exist.")
+	e.Resource = arn
+	return e
+}
+
+// tooManyTags' text is not recorded.
+func tooManyTags(arn string) *Error {
+	e := failed("TooManyTags", "The resource has too many tags: the limit is %d.", maxTags)
+	e.Resource = arn
+	return e
+}
+
+func invalidLogging(why string) *Error {
+	return failed("InvalidLoggingConfiguration", "Invalid Logging Configuration: %s", why)
+}
+
+// invalidEncryption's text is not recorded.
+func invalidEncryption(why string) *Error {
+	return failed("InvalidEncryptionConfiguration", "Invalid Encryption Configuration: '%s'", why)
+}
+
+func nothingToUpdate() *Error {
+	return failed("MissingRequiredParameter", "Either the definition, the role ARN, the LoggingConfiguration, or the TracingConfiguration must be specified")
+}
+
+func invalidDefinition(message string) *Error { return failed("InvalidDefinition", "%s", message) }
+
+// constraints joins what breaks the service model's constraints into the one
+// error that AWS makes of it.
+func constraints(broken []string) *Error {
+	noun := "error"
+	if len(broken) > 1 {
+		noun = "errors"
+	}
+	return invalidRequest("%s validation %s detected: %s", strconv.Itoa(len(broken)), noun, strings.Join(broken, "; "))
+}
