@@ -60,8 +60,10 @@ type Store interface {
 	// Snapshot reads what engine.Restore needs.
 	Snapshot(ctx context.Context, id ExecutionID) (SnapshotRecord, error)
 	// History calls yield with the chunks of an execution, oldest first or,
-	// with newestFirst, the other way round, until it returns false.
-	History(ctx context.Context, id ExecutionID, newestFirst bool, yield func(engine.Chunk) bool) error
+	// with newestFirst, the other way round, until it returns false. It begins
+	// with the chunk that holds the event from; 0: with the first in that
+	// order.
+	History(ctx context.Context, id ExecutionID, from int64, newestFirst bool, yield func(engine.Chunk) bool) error
 	// LastExecution is the highest execution id ever committed, 0 if none.
 	LastExecution(ctx context.Context) (ExecutionID, error)
 

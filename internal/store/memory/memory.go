@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sort"
 	"sync"
 	"time"
 
@@ -261,7 +262,7 @@ func (s *Store) Snapshot(_ context.Context, id store.ExecutionID) (r store.Snaps
 
 // History calls yield with the chunks of an execution, as they were when it
 // was called.
-func (s *Store) History(_ context.Context, id store.ExecutionID, newestFirst bool, yield func(engine.Chunk) bool) error {
+func (s *Store) History(_ context.Context, id store.ExecutionID, from int64, newestFirst bool, yield func(engine.Chunk) bool) error {
 	s.mu.RLock()
 	x, ok := s.executions[id]
 	var chunks []engine.Chunk
@@ -271,6 +272,14 @@ func (s *Store) History(_ context.Context, id store.ExecutionID, newestFirst boo
 	s.mu.RUnlock()
 	if !ok {
 		return fmt.Errorf("history of execution %d: %w", id, store.ErrNotFound)
+	}
+	if from != 0 {
+		holding := sort.Search(len(chunks), func(i int) bool { return chunks[i].First+chunks[i].Count > from })
+		if newestFirst {
+			chunks = chunks[:min(holding+1, len(chunks))]
+		} else {
+			chunks = chunks[holding:]
+		}
 	}
 	for i := range chunks {
 		if newestFirst {

@@ -115,17 +115,24 @@ func (s *Store) snapshot(ctx context.Context, id store.ExecutionID) (r store.Sna
 // History follows the chain of chunks back from the newest one. To go the
 // other way it first collects their ids, eight bytes each. No transaction is
 // open while yield runs: chunks never change.
-func (s *Store) History(ctx context.Context, id store.ExecutionID, newestFirst bool, yield func(engine.Chunk) bool) error {
-	return wrap(s.history(ctx, id, newestFirst, yield), "history of execution %d", id)
+func (s *Store) History(ctx context.Context, id store.ExecutionID, from int64, newestFirst bool, yield func(engine.Chunk) bool) error {
+	return wrap(s.history(ctx, id, from, newestFirst, yield), "history of execution %d", id)
 }
 
-func (s *Store) history(ctx context.Context, id store.ExecutionID, newestFirst bool, yield func(engine.Chunk) bool) error {
+func (s *Store) history(ctx context.Context, id store.ExecutionID, from int64, newestFirst bool, yield func(engine.Chunk) bool) error {
 	var chunk int64
 	if err := s.read.row(ctx, []any{&chunk}, "SELECT chunk FROM executions WHERE id = ?", int64(id)); err != nil {
 		return err
 	}
 	if newestFirst {
 		for chunk != 0 {
+			if from != 0 {
+				held, err := s.chunkHolding(ctx, chunk, from)
+				if err != nil {
+					return err
+				}
+				chunk, from = held, 0
+			}
 			c, prev, err := s.chunk(ctx, chunk)
 			if err != nil || !yield(c) {
 				return err
@@ -135,11 +142,11 @@ func (s *Store) history(ctx context.Context, id store.ExecutionID, newestFirst b
 		return nil
 	}
 	chain, err := all(ctx, s.read, func(id *int64, rows *sql.Rows) error { return rows.Scan(id) }, `
-		WITH RECURSIVE chain (id, prev) AS (
-			SELECT id, prev FROM chunks WHERE id = ?
+		WITH RECURSIVE chain (id, prev, first) AS (
+			SELECT id, prev, first FROM chunks WHERE id = ?
 			UNION ALL
-			SELECT c.id, c.prev FROM chain JOIN chunks c ON c.id = chain.prev)
-		SELECT id FROM chain`, chunk)
+			SELECT c.id, c.prev, c.first FROM chain JOIN chunks c ON c.id = chain.prev WHERE chain.first > ?)
+		SELECT id FROM chain`, chunk, from)
 	if err != nil {
 		return err
 	}
@@ -150,6 +157,17 @@ func (s *Store) history(ctx context.Context, id store.ExecutionID, newestFirst b
 		}
 	}
 	return nil
+}
+
+// chunkHolding goes back from a chunk to the one that holds the event from.
+func (s *Store) chunkHolding(ctx context.Context, newest, from int64) (id int64, err error) {
+	err = s.read.row(ctx, []any{&id}, `
+		WITH RECURSIVE chain (id, prev, first) AS (
+			SELECT id, prev, first FROM chunks WHERE id = ?
+			UNION ALL
+			SELECT c.id, c.prev, c.first FROM chain JOIN chunks c ON c.id = chain.prev WHERE chain.first > ?)
+		SELECT min(id) FROM chain`, newest, from)
+	return id, err
 }
 
 // chunk reads one chunk and the id of the one before it.

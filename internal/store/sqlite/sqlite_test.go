@@ -232,7 +232,7 @@ func TestKilled(t *testing.T) {
 			t.Errorf("round %d: execution %d was committed, the last one there is %d, %v", round, last, kept, err)
 		}
 		for id := store.ExecutionID(1); id <= kept; id++ {
-			if err := s.History(ctx, id, false, func(c engine.Chunk) bool {
+			if err := s.History(ctx, id, 0, false, func(c engine.Chunk) bool {
 				if string(c.Data) != string(incompressible(id, 500)) {
 					t.Errorf("history of %d is damaged", id)
 				}
@@ -393,7 +393,7 @@ func TestDiscardedWriter(t *testing.T) {
 	}
 	for id := store.ExecutionID(1); id <= 6; id++ {
 		chunks := 0
-		if err := s.History(ctx, id, true, func(engine.Chunk) bool { chunks++; return true }); err != nil || chunks != 1 {
+		if err := s.History(ctx, id, 0, true, func(engine.Chunk) bool { chunks++; return true }); err != nil || chunks != 1 {
 			t.Errorf("execution %d has %d chunks, %v; want 1", id, chunks, err)
 		}
 	}
@@ -441,7 +441,7 @@ func TestPlans(t *testing.T) {
 	s.ExecutionNamed(ctx, 1, "n1")
 	s.Executions(ctx, store.ExecutionQuery{Machine: 1, Limit: 1})
 	s.Executions(ctx, store.ExecutionQuery{Machine: 1, Limit: 1, Status: &status})
-	s.History(ctx, 1, false, func(engine.Chunk) bool { return true })
+	s.History(ctx, 1, 0, false, func(engine.Chunk) bool { return true })
 	s.LastExecution(ctx)
 	s.Pending(ctx, 0, 1)
 	s.Due(ctx, time.UnixMilli(1), 1)

@@ -176,7 +176,7 @@ func payloads(w *world) {
 			Input: text, Trace: text, Output: &text, Error: &text, Cause: &text,
 		}
 		same(w, "execution", want)(w.Execution(ctx, id))
-		err := w.History(ctx, id, false, func(c engine.Chunk) bool {
+		err := w.History(ctx, id, 0, false, func(c engine.Chunk) bool {
 			if string(c.Data) != text {
 				w.Errorf("history of %d bytes came back as %d others", len(text), len(c.Data))
 			}
@@ -484,7 +484,7 @@ func framesFreeze(w *world) {
 
 // chunks collects an execution's history.
 func (w *world) chunks(id store.ExecutionID, newestFirst bool) (list []engine.Chunk, err error) {
-	err = w.History(ctx, id, newestFirst, func(c engine.Chunk) bool {
+	err = w.History(ctx, id, 0, newestFirst, func(c engine.Chunk) bool {
 		list = append(list, c)
 		return true
 	})
@@ -506,9 +506,26 @@ func history(w *world) {
 	same(w, "oldest first", []engine.Chunk{a, b, c})(w.chunks(1, false))
 	same(w, "newest first", []engine.Chunk{c, b, a})(w.chunks(1, true))
 	same(w, "of the other", []engine.Chunk{chunk(1, 2), chunk(3, 1)})(w.chunks(2, false))
+	from := func(event int64, newestFirst bool, want ...engine.Chunk) {
+		w.Helper()
+		var got []engine.Chunk
+		err := w.History(ctx, 1, event, newestFirst, func(c engine.Chunk) bool {
+			got = append(got, c)
+			return true
+		})
+		same(w, fmt.Sprintf("from event %d, newest first %t", event, newestFirst), want)(got, err)
+	}
+	from(1, false, a, b, c)
+	from(4, false, a, b, c)
+	from(5, false, b, c)
+	from(8, false, c)
+	from(8, true, c, b, a)
+	from(6, true, c, b, a)
+	from(5, true, b, a)
+	from(2, true, a)
 	for _, newestFirst := range []bool{false, true} {
 		calls := 0
-		err := w.History(ctx, 1, newestFirst, func(engine.Chunk) bool { calls++; return calls < 2 })
+		err := w.History(ctx, 1, 0, newestFirst, func(engine.Chunk) bool { calls++; return calls < 2 })
 		if err != nil || calls != 2 {
 			w.Errorf("yield stopped at its second call and was called %d times: %v", calls, err)
 		}
@@ -519,7 +536,7 @@ func history(w *world) {
 	w.fails("of nobody", err, store.ErrNotFound)
 
 	// yield may read, and even commit.
-	err = w.History(ctx, 1, false, func(c engine.Chunk) bool {
+	err = w.History(ctx, 1, 0, false, func(c engine.Chunk) bool {
 		x, err := w.Execution(ctx, 2)
 		w.fails("Execution in yield", err, nil)
 		w.keep(store.ExecutionCommit{ID: 2, Version: x.Version, Delta: engine.Delta{History: chunk(x.LastEvent+1, 1)}})
@@ -546,7 +563,7 @@ func historyOfThousands(w *world) {
 	f := func(newestFirst bool, next, step int64) {
 		w.Helper()
 		n := 0
-		err := w.History(ctx, 1, newestFirst, func(c engine.Chunk) bool {
+		err := w.History(ctx, 1, 0, newestFirst, func(c engine.Chunk) bool {
 			n++
 			ok := c.First == next && string(c.Data) == string(chunk(next, 2).Data)
 			next += step
