@@ -24,7 +24,7 @@ const (
 
 var errToken = errors.New("not a task token of this server")
 
-var tokenText = base64.RawURLEncoding
+var tokenText = base64.RawURLEncoding.Strict()
 
 // token is the task token of one attempt of a task.
 func (k *keys) token(id store.ExecutionID, t engine.TaskID) string {
