@@ -18,7 +18,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
 	"github.com/lockstep-run/lockstep/internal/engine"
@@ -613,7 +612,7 @@ func (t *remoteTarget) close() {
 // showProgress writes how far a load is, on a terminal only.
 func showProgress(w io.Writer, n int, done *atomic.Int64) (stop func()) {
 	f, ok := w.(*os.File)
-	if !ok || !isatty.IsTerminal(f.Fd()) {
+	if !ok || !isTerminal(f) {
 		return func() {}
 	}
 	quit, gone := make(chan struct{}), make(chan struct{})

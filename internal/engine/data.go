@@ -11,6 +11,10 @@ type Data struct {
 	value value.Value
 }
 
+// stored reads texts that were accepted before: putting values into each other
+// may have made them deeper than what is accepted from outside.
+var stored = value.Options{MaxDepth: defaultPayload}
+
 // Text makes Data from JSON text that is known to be valid.
 func Text(text string) *Data { return &Data{text: text} }
 
@@ -37,7 +41,7 @@ func (d *Data) JSON() string {
 // Value gives the payload as a value, absent if its text is not JSON.
 func (d *Data) Value() value.Value {
 	if d.value.IsAbsent() {
-		d.value, _ = value.Parse(d.text)
+		d.value, _ = stored.Parse(d.text)
 	}
 	return d.value
 }

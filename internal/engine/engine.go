@@ -73,7 +73,9 @@ type Step struct {
 // Apply moves s by one event. It changes s in place; on an error other than
 // the refusals above, s is spoilt and must be read again from the store.
 func Apply(env *Env, s *Snapshot, ev Event) (Step, error) {
-	a := apply{env: env, Snapshot: s, now: ev.at().UnixMilli(), firstEvent: s.lastEvent}
+	// An event that had to wait for its turn does not turn time back.
+	s.lastAt = max(s.lastAt, ev.at().UnixMilli())
+	a := apply{env: env, Snapshot: s, now: s.lastAt, firstEvent: s.lastEvent}
 	before := len(s.history.chunk.Data)
 	if !s.Running() {
 		return Step{}, ErrNotWaiting

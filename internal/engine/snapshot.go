@@ -63,6 +63,7 @@ type Snapshot struct {
 
 	lastEvent int64   // id of the newest history event
 	lastFrame FrameID // newest frame
+	lastAt    int64   // Unix milliseconds of the newest event applied
 	deadline  int64   // Unix milliseconds at which the machine's TimeoutSeconds are over; 0: none
 	frames    map[FrameID]*Frame
 	children  map[FrameID][]FrameID // of Parallel and Map frames, by index
@@ -273,6 +274,7 @@ func (s *Snapshot) encodeHead() []byte {
 	e.byte(snapshotVersion)
 	e.int(s.lastEvent)
 	e.uint(uint64(s.lastFrame))
+	e.int(s.lastAt)
 	e.int(s.deadline)
 	e.buf = append(e.buf, s.encodeFrame(s.frames[rootFrame])...)
 	return e.buf
@@ -325,6 +327,7 @@ func Restore(x Execution, head []byte, frames []FrameRecord) (*Snapshot, error) 
 	}
 	s.lastEvent = d.int()
 	s.lastFrame = FrameID(d.uint())
+	s.lastAt = d.int()
 	s.deadline = d.int()
 	all := []*Frame{s.decodeFrame(&d)}
 	for _, r := range frames {
@@ -360,7 +363,7 @@ func (s *Snapshot) decodeFrame(d *decoder) *Frame {
 	f.input = s.decodeData(d)
 	f.result = s.decodeData(d)
 	if text := d.string(); text != "" {
-		vars, err := value.Parse(text)
+		vars, err := stored.Parse(text)
 		if err != nil {
 			d.fail(err)
 		}

@@ -217,7 +217,7 @@ func (a *activities) poll(ctx context.Context, activity store.Activity, workerNa
 	answers := make(chan answer, 1)
 	for {
 		t, err := a.next(ctx, activity.ID)
-		if ctx.Err() != nil {
+		if err != nil && ctx.Err() != nil {
 			return "", "", nil
 		}
 		if err != nil {
@@ -260,6 +260,18 @@ func (a *activities) claim(t store.QueuedTask, workerName string, done func(toke
 			done(o.command.Token, o.command.Input.JSON(), nil)
 		}
 	}})
+}
+
+// rewindAll rewinds every queue, and has everybody look who waits.
+func (a *activities) rewindAll() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, q := range a.queues {
+		q.tasks, q.last, q.more = queue[store.QueuedTask]{}, 0, true
+		for waiter, ok := q.waiters.pop(); ok; waiter, ok = q.waiters.pop() {
+			close(waiter)
+		}
+	}
 }
 
 // rewind reads a queue again from its start: a claim was not kept.

@@ -191,9 +191,7 @@ func (w *Worker) Recover(ctx context.Context) error {
 			return fmt.Errorf("find executions to resume: %w", err)
 		}
 		for _, id := range ids {
-			if err := w.recover(ctx, id); err != nil {
-				return fmt.Errorf("resume execution %d: %w", id, err)
-			}
+			w.post(ctx, id, delivery{})
 			last = id
 		}
 		if len(ids) < page {
@@ -202,44 +200,17 @@ func (w *Worker) Recover(ctx context.Context) error {
 	}
 }
 
-func (w *Worker) recover(ctx context.Context, id store.ExecutionID) error {
-	w.mu.Lock()
-	if w.live[id] != nil {
-		w.mu.Unlock()
-		return nil
+// resume asks again for what x waits for, once all that is known of it is
+// durable. Tasks that are under way already are left alone.
+func (w *Worker) resume(b *Batch, x *execution, d delivery) error {
+	commands, more, err := engine.Resume(x.env, x.snap)
+	if err != nil {
+		return err
 	}
-	x := &execution{id: id, loading: true, pins: 1}
-	w.live[id] = x
-	w.mu.Unlock()
-
-	err := w.restore(ctx, x)
-	var commands []engine.Command
-	more := false
-	if err == nil {
-		commands, more, err = engine.Resume(x.env, x.snap)
-	}
-	if errors.Is(err, engine.ErrNotWaiting) {
-		err = nil
-	}
-	if err != nil { // this execution stays as it is; the others go on
-		w.cfg.Log.Error("execution parked", "execution", id, "error", err)
-		err = nil
-	}
-	w.mu.Lock()
-	x.loading = false
+	b.late = append(b.late, lateAnswer{x: x, d: d, commands: commands})
 	if more {
-		w.put(x, delivery{ev: engine.Continued{At: w.now()}})
+		w.pin(x, 1)
+		w.giveBack(x, []delivery{{ev: engine.Continued{At: w.now()}}})
 	}
-	if x.snap == nil {
-		delete(w.live, id)
-	}
-	w.makeReady(x)
-	w.mu.Unlock()
-	for _, command := range commands {
-		if d, ok := command.(*engine.Dispatch); ok {
-			w.dispatch(x, d)
-		}
-	}
-	w.unpin(x, 1)
-	return err
+	return nil
 }

@@ -64,7 +64,7 @@ func (c *machines) compile(ctx context.Context, id store.RevisionID) (*machine, 
 	}
 	parsed, diagnostics := asl.Parse(r.Definition, asl.Options{Express: record.Type == "EXPRESS"})
 	if parsed == nil {
-		return nil, fmt.Errorf("compile revision %d of %s: %s", id, record.Name, diagnostics)
+		return nil, fmt.Errorf("%w: compile revision %d of %s: %s", errDefect, id, record.Name, diagnostics)
 	}
 	return &machine{name: record.Name, roleARN: r.RoleARN, asl: parsed}, nil
 }

@@ -40,9 +40,18 @@ type entry struct {
 // lateAnswer waits for a batch although it changes nothing: it was worked out
 // from what the batch makes durable.
 type lateAnswer struct {
-	x *execution
-	d delivery
-	o outcome
+	x        *execution
+	d        delivery
+	o        outcome
+	commands []engine.Command // of a resume
+}
+
+// refusal is an execution whose part of a commit did not hold, with the
+// deliveries that part had consumed.
+type refusal struct {
+	x          *execution
+	deliveries []delivery
+	err        error
 }
 
 func (b *Batch) empty() bool { return len(b.entries) == 0 && len(b.writes) == 0 && len(b.late) == 0 }
@@ -51,6 +60,7 @@ func (b *Batch) full() bool  { return len(b.entries) >= maxBatchEntries || b.byt
 // Round applies what is in the mailboxes and adds it to b. It reports whether
 // b holds anything.
 func (w *Worker) Round(b *Batch) bool {
+	w.dropRefused(b)
 	for !b.full() {
 		x, deliveries := w.take()
 		if x == nil {
@@ -85,6 +95,13 @@ func (w *Worker) applyAll(b *Batch, x *execution, deliveries []delivery) {
 			w.giveBack(x, deliveries[i:])
 			return
 		}
+		if d.ev == nil {
+			if err := w.resume(b, x, d); err != nil {
+				w.park(b, x, d, err, deliveries[i+1:])
+				return
+			}
+			continue
+		}
 		step, err := w.apply(x, d.ev)
 		switch {
 		case err == nil:
@@ -103,7 +120,7 @@ func (w *Worker) applyAll(b *Batch, x *execution, deliveries []delivery) {
 		case errors.Is(err, engine.ErrEarly):
 			x.early = append(x.early, d)
 		case errors.Is(err, engine.ErrNotWaiting):
-			b.late = append(b.late, lateAnswer{x, d, outcome{err: err}})
+			b.late = append(b.late, lateAnswer{x: x, d: d, o: outcome{err: err}})
 		default:
 			w.park(b, x, d, err, deliveries[i+1:])
 			return
@@ -183,6 +200,7 @@ func (w *Worker) park(b *Batch, x *execution, d delivery, err error, rest []deli
 
 // Close fixes what b will commit. Nothing is added to it afterwards.
 func (w *Worker) Close(b *Batch) {
+	w.dropRefused(b)
 	b.commit.Executions = make([]store.ExecutionCommit, len(b.entries))
 	for i, e := range b.entries {
 		x := e.x
@@ -245,7 +263,7 @@ func (w *Worker) act(b *Batch) {
 	for i, e := range b.entries {
 		c := &b.commit.Executions[i]
 		if c.Err != nil {
-			w.refuse(e, c)
+			w.refuse(e.x, e.deliveries, c.Err)
 			continue
 		}
 		w.counts.transitions.Add(e.transitions)
@@ -259,6 +277,15 @@ func (w *Worker) act(b *Batch) {
 		w.activities.forget()
 	}
 	for _, l := range b.late {
+		if l.x.refused { // worked out from what did not become durable
+			w.refuse(l.x, []delivery{l.d}, store.ErrConflict)
+			continue
+		}
+		for _, command := range l.commands {
+			if d, ok := command.(*engine.Dispatch); ok {
+				w.dispatch(l.x, d)
+			}
+		}
 		w.answer(l.x, []delivery{l.d}, l.o)
 	}
 	if w.cfg.Committed != nil {
@@ -313,17 +340,53 @@ func (w *Worker) unpin(x *execution, n int) {
 	}
 }
 
-// refuse drops an execution whose own part of a commit did not hold.
-func (w *Worker) refuse(e *entry, c *store.ExecutionCommit) {
+// refuse notes that an execution's own part of a commit did not hold. The
+// next round takes out what has grown on it since.
+func (w *Worker) refuse(x *execution, deliveries []delivery, err error) {
 	w.mu.Lock()
-	w.release(e.x)
-	if w.live[e.x.id] == e.x {
-		delete(w.live, e.x.id)
+	defer w.mu.Unlock()
+	w.release(x)
+	if w.live[x.id] == x {
+		delete(w.live, x.id)
 	}
-	waiting := e.x.mailbox
-	e.x.mailbox = nil
+	x.refused = true
+	w.refused = append(w.refused, refusal{x, deliveries, err})
+	w.signal()
+}
+
+// dropRefused takes refused executions out of b, the open batch: what they
+// did in it grew on something that the store does not have. Those who wait
+// get the error; the other events start anew from what the store has.
+func (w *Worker) dropRefused(b *Batch) {
+	w.mu.Lock()
+	list := w.refused
+	w.refused = nil
 	w.mu.Unlock()
-	w.answer(e.x, append(e.deliveries, waiting...), outcome{err: c.Err})
+	for _, r := range list {
+		x, deliveries := r.x, r.deliveries
+		if e := x.entry; e != nil {
+			deliveries = append(deliveries, e.deliveries...)
+			b.entries = slices.DeleteFunc(b.entries, func(other *entry) bool { return other == e })
+		}
+		b.late = slices.DeleteFunc(b.late, func(l lateAnswer) bool {
+			if l.x == x {
+				deliveries = append(deliveries, l.d)
+			}
+			return l.x == x
+		})
+		w.mu.Lock()
+		deliveries = slices.Concat(deliveries, x.early, x.mailbox)
+		x.snap, x.entry, x.early, x.mailbox = nil, nil, nil, nil
+		w.mu.Unlock()
+		for _, d := range deliveries {
+			switch {
+			case d.done != nil:
+				d.done(outcome{err: r.err})
+			case errors.Is(r.err, store.ErrConflict):
+				w.post(w.ctx, x.id, d)
+			}
+		}
+	}
 }
 
 // Rollback forgets batches that are not durable, oldest first. Events that
@@ -359,6 +422,13 @@ func (w *Worker) Rollback(err error, batches ...*Batch) {
 	}
 	for _, x := range again {
 		w.forget(x, back[x])
+	}
+	if errors.Is(err, store.ErrUnknown) { // it may have been kept after all, and nothing of it was done
+		w.activities.rewindAll()
+		w.mu.Lock()
+		w.doubt, w.timers.until = true, 0
+		w.retry()
+		w.mu.Unlock()
 	}
 }
 
@@ -452,11 +522,6 @@ func (w *Worker) commitFailed(ctx context.Context, err error, batches ...*Batch)
 	}
 	w.cfg.Log.Error("commit failed", "error", err)
 	w.Rollback(fmt.Errorf("nothing was kept: %w", err), batches...)
-	if errors.Is(err, store.ErrUnknown) { // something may have been kept after all
-		if err := w.Recover(ctx); err != nil {
-			w.cfg.Log.Error("recovery after a commit of unknown outcome", "error", err)
-		}
-	}
 	select {
 	case <-time.After(100 * time.Millisecond):
 	case <-ctx.Done():

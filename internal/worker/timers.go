@@ -54,11 +54,16 @@ func (t *timers) set(id store.ExecutionID, due int64) {
 	}
 	t.armed[id] = due
 	heap.Push(&t.due, store.DueExecution{ID: id, Due: due})
-	if t.wake != nil && t.due[0].ID == id {
-		select {
-		case t.wake <- struct{}{}:
-		default:
-		}
+	if t.due[0].ID == id {
+		t.signal()
+	}
+}
+
+// signal has FireTimers called soon.
+func (t *timers) signal() {
+	select {
+	case t.wake <- struct{}{}:
+	default: // or there is nobody to tell
 	}
 }
 
@@ -78,6 +83,7 @@ func (t *timers) pop(now int64) (ids []store.ExecutionID) {
 // the time at which to call it again.
 func (w *Worker) FireTimers(ctx context.Context) (next time.Time, err error) {
 	now := w.now()
+	w.catchUp(ctx, now)
 	if err := w.readTimers(ctx, now); err != nil {
 		return now.Add(time.Second), err
 	}
@@ -87,11 +93,48 @@ func (w *Worker) FireTimers(ctx context.Context) (next time.Time, err error) {
 	if due := w.timers.due; len(due) > 0 {
 		next = earlier(next, time.UnixMilli(due[0].Due))
 	}
+	if w.doubt || len(w.unread) > 0 {
+		next = earlier(next, w.retryAt)
+	}
 	w.mu.Unlock()
 	for _, id := range ids {
 		w.Post(ctx, id, engine.TimerFired{At: now}, nil)
 	}
 	return next, nil
+}
+
+// retryAfter is the time before a store that failed is asked again.
+const retryAfter = time.Second
+
+// retry has catchUp called after a moment. The lock is held.
+func (w *Worker) retry() {
+	w.retryAt = w.now().Add(retryAfter)
+	w.timers.signal()
+}
+
+// catchUp does again, once it is time to, what the store did not answer.
+func (w *Worker) catchUp(ctx context.Context, now time.Time) {
+	w.mu.Lock()
+	if now.Before(w.retryAt) {
+		w.mu.Unlock()
+		return
+	}
+	unread, doubt := w.unread, w.doubt
+	w.unread, w.doubt = nil, false
+	w.mu.Unlock()
+	for _, x := range unread {
+		w.load(ctx, x)
+	}
+	if !doubt {
+		return
+	}
+	if err := w.Recover(ctx); err != nil {
+		w.cfg.Log.Error("recovery after a commit of unknown outcome", "error", err)
+		w.mu.Lock()
+		w.doubt = true
+		w.retry()
+		w.mu.Unlock()
+	}
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -79,6 +79,10 @@ type Worker struct {
 	running map[runningTask]context.CancelFunc
 	pools   map[string]*pool
 	backlog int // tasks that wait for their turn
+	refused []refusal
+	unread  []*execution // whose snapshot could not be read; tried again at retryAt
+	doubt   bool         // what is to be done is to be read from the store again, at retryAt
+	retryAt time.Time
 
 	timers     timers
 	activities activities
@@ -93,6 +97,7 @@ type execution struct {
 	ready   bool // in Worker.ready
 	loading bool
 	ended   bool // its last commit is durable
+	refused bool // its last commit did not hold: it is in Worker.refused
 	pins    int  // reasons to stay in memory
 	idleAt  *idleEntry
 
@@ -110,7 +115,7 @@ type execution struct {
 
 // delivery is an event on its way to an execution.
 type delivery struct {
-	ev   engine.Event
+	ev   engine.Event  // nil: ask again for what a crash left standing
 	done func(outcome) // nil: nobody waits; a failed commit then only means later
 }
 
@@ -402,27 +407,46 @@ func (w *Worker) signal() {
 // load reads x from the store, for what is in its mailbox.
 func (w *Worker) load(ctx context.Context, x *execution) {
 	err := w.restore(context.WithoutCancel(ctx), x)
-	w.mu.Lock()
-	x.loading = false
 	if err == nil {
+		w.mu.Lock()
+		x.loading = false
 		w.makeReady(x)
 		w.mu.Unlock()
 		return
 	}
-	refused := x.mailbox
-	x.mailbox, x.pins = nil, x.pins-len(x.mailbox)
-	if w.live[x.id] == x {
-		delete(w.live, x.id)
+	again := !errors.Is(err, engine.ErrNotWaiting) && !errors.Is(err, store.ErrNotFound) && !errors.Is(err, errDefect)
+	var refused, kept []delivery
+	w.mu.Lock()
+	for _, d := range x.mailbox {
+		if again && d.done == nil {
+			kept = append(kept, d)
+		} else {
+			refused = append(refused, d)
+		}
+	}
+	x.mailbox, x.pins = kept, x.pins-len(refused)
+	if len(kept) > 0 { // nobody else will bring these once more
+		w.unread = append(w.unread, x)
+		w.retry()
+	} else {
+		x.loading = false
+		if w.live[x.id] == x {
+			delete(w.live, x.id)
+		}
 	}
 	w.mu.Unlock()
+	if !errors.Is(err, engine.ErrNotWaiting) {
+		w.cfg.Log.Error("execution cannot be read", "execution", x.id, "again", again, "error", err)
+	}
 	for _, d := range refused {
 		if d.done != nil {
 			d.done(outcome{err: err})
-		} else if !errors.Is(err, engine.ErrNotWaiting) {
-			w.cfg.Log.Error("event lost: its execution cannot be read", "execution", x.id, "event", fmt.Sprintf("%T", d.ev), "error", err)
 		}
 	}
 }
+
+// errDefect marks what is wrong with an execution and will stay so.
+var errDefect = errors.New("execution is parked")
 
 // restore reads x's snapshot. An execution that has ended waits for nothing.
 func (w *Worker) restore(ctx context.Context, x *execution) error {
@@ -440,7 +464,7 @@ func (w *Worker) restore(ctx context.Context, x *execution) error {
 	started := time.UnixMilli(r.Execution.StartedAt)
 	snap, err := engine.Restore(w.facts(x.id, m, r.Execution.Name, started, r.Execution.Input), r.Head, r.Frames)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errDefect, err)
 	}
 	x.env, x.machine, x.snap, x.arn = w.env(x.id, m), m, snap, snap.Execution.ARN
 	x.version, x.durable = r.Execution.Version, r.Execution.Version

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/lockstep-run/lockstep/internal/arn"
+	"github.com/lockstep-run/lockstep/internal/config"
+	"github.com/lockstep-run/lockstep/internal/store"
+)
+
+const (
+	defaultListen = "127.0.0.1:8083" // as Step Functions Local
+	defaultData   = "lockstep-data"
+)
+
+func newDevCommand() *cobra.Command {
+	var f serverFlags
+	cmd := &cobra.Command{
+		Use:   "dev",
+		Short: "Run a server for your own machine",
+		Long: `Dev runs a server for a developer: it answers the AWS Step Functions API without
+sign-in, takes any AWS credentials, and listens on this machine only. What it
+accepted is on disk before it answers, and goes on after a restart or a crash.`,
+		Example: `  lockstep dev
+  lockstep dev --listen 127.0.0.1:9000 --data /tmp/flows
+  AWS_ENDPOINT_URL_LAMBDA=http://127.0.0.1:9001 lockstep dev --config lockstep.yaml`,
+		Args: cobra.NoArgs,
+		RunE: act(func(cmd *cobra.Command, _ []string) error {
+			s, err := f.settings(cmd.Flags())
+			if err != nil {
+				return err
+			}
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			context.AfterFunc(ctx, stop) // a second signal ends the process at once
+			return runDev(ctx, cmd.OutOrStdout(), s)
+		}),
+	}
+	f.register(cmd.Flags(), defaultData)
+	return cmd
+}
+
+func runDev(ctx context.Context, out io.Writer, s settings) error {
+	srv, err := openServer(ctx, s)
+	if err != nil {
+		return explain(err, s.data)
+	}
+	fmt.Fprintf(out, `Lockstep is ready at %s
+  data      %s
+  store     %s
+  region    %s, account %s
+  for development: any credentials are accepted, from this machine only
+
+Try it:
+  %s
+
+Ctrl-C ends it.
+`, srv.url, s.data, filepath.Join(s.data, "lockstep.db"), s.scheme.Region, s.scheme.Account, awsCommand(srv, "list-state-machines"))
+	return srv.serve(ctx, s.log)
+}
+
+// serve waits until ctx ends or the server fails, and closes it.
+func (s *server) serve(ctx context.Context, log *slog.Logger) error {
+	ctx, cancel := s.while(ctx)
+	defer cancel()
+	<-ctx.Done()
+	failed := failure(ctx)
+	if failed == nil {
+		log.Info("stopping; a second signal ends it at once")
+	}
+	return errors.Join(failed, s.closeSoon(ctx))
+}
+
+// failure is why a context from while has ended, nil if somebody wanted it to.
+func failure(ctx context.Context) error {
+	if err := context.Cause(ctx); ctx.Err() != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// awsCommand is a command line for the AWS CLI that works in any shell, with
+// nothing set up.
+func awsCommand(s *server, command string) string {
+	return "AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local aws stepfunctions " + command +
+		" --region " + s.scheme.Region + " --endpoint-url " + s.url
+}
+
+// explain adds to an error of openServer what a person can do about it.
+func explain(err error, dir string) error {
+	if !errors.Is(err, store.ErrLocked) {
+		return err
+	}
+	if text, readErr := os.ReadFile(filepath.Join(dir, urlFile)); readErr == nil {
+		return fmt.Errorf("%w with --data. That one answers at %s", err, strings.TrimSpace(string(text)))
+	}
+	return fmt.Errorf("%w with --data", err)
+}
+
+// serverFlags are the flags of every command that runs a server.
+type serverFlags struct{ listen, data, store, config string }
+
+func (f *serverFlags) register(flags *pflag.FlagSet, data string) {
+	flags.StringVar(&f.listen, "listen", defaultListen, "`host:port` to listen on; port 0 means any free one")
+	flags.StringVar(&f.data, "data", "./"+data, "`directory` for everything that is kept")
+	flags.StringVar(&f.store, "store", "", "`URL` of the store: sqlite:DIRECTORY (default: sqlite: and the data directory)")
+	flags.StringVar(&f.config, "config", "", "configuration `file`, such as lockstep.yaml: functions, models, region, account")
+	withEnv(flags, "listen", "data", "store", "config")
+}
+
+// settings joins the command line, the environment, the configuration file and
+// the defaults; what comes first in this list counts.
+func (f *serverFlags) settings(flags *pflag.FlagSet) (settings, error) {
+	cfg := &config.Config{}
+	if f.config != "" {
+		var err error
+		if cfg, err = config.Load(f.config); err != nil {
+			return settings{}, err
+		}
+	}
+	choose := func(flag, value, configured string) string {
+		if configured != "" && !flags.Changed(flag) {
+			return configured
+		}
+		return value
+	}
+	if f.data == "" {
+		return settings{}, usageError("--data is empty: name a directory")
+	}
+	s := settings{
+		listen: choose("listen", f.listen, cfg.Listen),
+		data:   choose("data", f.data, cfg.Data),
+		scheme: arn.Default, functions: cfg.Functions, models: cfg.Models,
+		log:   slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		fatal: endBroken,
+	}
+	if cfg.Region != "" {
+		s.scheme.Region = cfg.Region
+	}
+	if cfg.Account != "" {
+		s.scheme.Account = cfg.Account
+	}
+	if f.store != "" {
+		kind, dir, _ := strings.Cut(f.store, ":")
+		if kind != "sqlite" || dir == "" {
+			return s, usageError("--store %s: give sqlite:DIRECTORY, which is all there is so far", f.store)
+		}
+		s.data = strings.TrimPrefix(dir, "//")
+	}
+	return s, requireLoopback(s.listen)
+}
+
+// endBroken ends the process without closing the store: what the disk holds is
+// not known, and only a fresh look at it will tell.
+func endBroken(err error) {
+	fmt.Fprintf(os.Stderr, "lockstep: %v: the process ends; check the disk and start again\n", err)
+	os.Exit(exitBroken)
+}

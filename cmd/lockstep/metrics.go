@@ -1,0 +1,73 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"runtime"
+	"sync/atomic"
+
+	"github.com/lockstep-run/lockstep/internal/engine"
+	"github.com/lockstep-run/lockstep/internal/store"
+	"github.com/lockstep-run/lockstep/internal/worker"
+)
+
+// metrics serves counts in Prometheus' text format. A dozen numbers that exist
+// already need no library: the format is a line each.
+type metrics struct {
+	executions *executionCounts
+	worker     *worker.Worker
+	store      store.Store
+}
+
+// executionCounts counts executions as their commits become durable.
+type executionCounts struct {
+	started atomic.Int64
+	ended   [engine.Aborted + 1]atomic.Int64 // by status; that of Running stays 0
+}
+
+// committed is the worker's Config.Committed.
+func (c *executionCounts) committed(x *store.ExecutionCommit) {
+	if x.New != nil {
+		c.started.Add(1)
+	}
+	if x.Delta.Status != engine.Running {
+		c.ended[x.Delta.Status].Add(1)
+	}
+}
+
+func (m metrics) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	m.write(w)
+}
+
+func (m metrics) write(w io.Writer) {
+	family := func(name, kind, help string) { fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind) }
+	one := func(name, kind, help string, value any) {
+		family(name, kind, help)
+		fmt.Fprintf(w, "%s %v\n", name, value)
+	}
+	work, kept := m.worker.Stats(), m.store.Stats()
+	one("lockstep_executions_started_total", "counter", "Executions started.", m.executions.started.Load())
+	family("lockstep_executions_ended_total", "counter", "Executions ended, by status.")
+	for s := engine.Succeeded; s <= engine.Aborted; s++ {
+		fmt.Fprintf(w, "lockstep_executions_ended_total{status=%q} %d\n", s.String(), m.executions.ended[s].Load())
+	}
+	one("lockstep_executions_live", "gauge", "Executions held in memory; others wait on disk.", work.Live)
+	one("lockstep_transitions_total", "counter", "States entered.", work.Transitions)
+	one("lockstep_tasks_total", "counter", "Calls of services begun.", work.Tasks)
+	one("lockstep_store_commits_total", "counter", "Transactions committed.", kept.Commits)
+	one("lockstep_store_syncs_total", "counter", "Times the disk was asked to make writes durable.", kept.Syncs)
+	one("lockstep_store_written_bytes_total", "counter", "Bytes written to the store's log.", kept.Bytes)
+
+	var mem runtime.MemStats
+	runtime.ReadMemStats(&mem)
+	b := readBuild()
+	family("lockstep_build_info", "gauge", "Always 1; the labels say which build this is.")
+	fmt.Fprintf(w, "lockstep_build_info{version=%q,commit=%q,goversion=%q} 1\n", b.Version, b.Commit, b.Go)
+	one("go_goroutines", "gauge", "Goroutines.", runtime.NumGoroutine())
+	one("go_memstats_heap_alloc_bytes", "gauge", "Bytes of heap in use.", mem.HeapAlloc)
+	one("go_memstats_sys_bytes", "gauge", "Bytes taken from the system.", mem.Sys)
+	one("go_gc_cycles_total", "counter", "Garbage collections.", mem.NumGC)
+	one("go_memstats_alloc_bytes_total", "counter", "Bytes ever allocated.", mem.TotalAlloc)
+}

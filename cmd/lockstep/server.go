@@ -1,0 +1,281 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/lockstep-run/lockstep/internal/arn"
+	"github.com/lockstep-run/lockstep/internal/awsapi"
+	"github.com/lockstep-run/lockstep/internal/config"
+	"github.com/lockstep-run/lockstep/internal/store"
+	"github.com/lockstep-run/lockstep/internal/store/sqlite"
+	"github.com/lockstep-run/lockstep/internal/task"
+	"github.com/lockstep-run/lockstep/internal/task/lambda"
+	"github.com/lockstep-run/lockstep/internal/task/model"
+	"github.com/lockstep-run/lockstep/internal/worker"
+)
+
+// settings say what a server is to be. Only data and listen are needed.
+type settings struct {
+	listen string // host:port; port 0 for a free one
+	data   string // directory
+	scheme arn.Scheme
+
+	functions map[string]config.Function
+	models    []config.Model
+
+	tasks func(*task.Registry) // registers more integrations
+	log   *slog.Logger
+	fatal func(error) // the store cannot go on: end the process
+}
+
+// server is a running server. Close it.
+type server struct {
+	url    string // http://host:port
+	data   string // directory
+	scheme arn.Scheme
+
+	failed   chan error // has the reason when the server ends by itself
+	stopping context.CancelFunc
+	stop     []func(context.Context) error // what Close does, last first
+}
+
+// openServer makes every part of a server, puts them together and sets them in
+// motion. It returns before recovery is through; /readyz says when it is.
+func openServer(ctx context.Context, s settings) (_ *server, err error) {
+	srv := &server{scheme: s.scheme, data: s.data, failed: make(chan error, 3)}
+	defer func() {
+		if err != nil {
+			srv.Close(ctx)
+		}
+	}()
+	listener, err := listen(ctx, s.listen)
+	if err != nil {
+		return nil, err
+	}
+	srv.url = "http://" + listener.Addr().String()
+	srv.onClose(func(context.Context) error { return ignoreClosed(listener.Close()) })
+
+	st, err := sqlite.Open(s.data)
+	if err != nil {
+		return nil, err
+	}
+	srv.onClose(func(context.Context) error { return st.Close() })
+	if err := srv.leaveAddress(s.data); err != nil {
+		return nil, err
+	}
+
+	functions, err := lambda.New(lambda.Config{Region: s.scheme.Region, Functions: lambdaFunctions(s.functions)})
+	if err != nil {
+		return nil, err
+	}
+	srv.onClose(func(context.Context) error { return functions.Close() })
+	models, err := model.New(model.Config{Region: s.scheme.Region, Routes: modelRoutes(s.models)})
+	if err != nil {
+		return nil, err
+	}
+	srv.onClose(func(context.Context) error { return models.Close() })
+
+	tasks := task.NewRegistry()
+	tasks.AddLambda(functions)
+	tasks.Add("lambda:invoke", functions)
+	tasks.Add("bedrock:invokeModel", models)
+	if s.tasks != nil {
+		s.tasks(tasks)
+	}
+
+	counts := &executionCounts{}
+	running, stopWorker := context.WithCancel(context.WithoutCancel(ctx))
+	w, err := worker.New(running, st, tasks, worker.Config{
+		Scheme: s.scheme, Log: s.log, Committed: counts.committed, Fatal: s.fatal,
+	})
+	if err != nil {
+		stopWorker()
+		return nil, err
+	}
+	srv.start(stopWorker, func() error { return w.Run(running) })
+	ready := &atomic.Bool{}
+	go awaitRecovery(running, w, ready)
+
+	api := awsapi.NewServer(st, w, awsapi.Config{Scheme: s.scheme, Logger: s.log})
+	srv.onClose(func(context.Context) error { api.Close(); return nil })
+
+	stopping, stopPolls := context.WithCancel(running)
+	srv.stopping = stopPolls
+	mux := http.NewServeMux()
+	mux.Handle("POST /{$}", endPollsWith(stopping, api))
+	mux.HandleFunc("GET /healthz", serveAlive)
+	mux.Handle("GET /readyz", serveReady(ready))
+	mux.Handle("GET /metrics", metrics{counts, w, st})
+	mux.HandleFunc("/api/", serveNotFound)
+	mux.Handle("GET /{$}", welcome{srv.url, s.scheme, s.data})
+	web := &http.Server{
+		Handler:           onlyOwnPages(mux),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       2 * time.Minute, // not shorter than a long poll: when it is over, so is the request
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+	srv.onClose(func(ctx context.Context) error { return shutDown(ctx, web) })
+	go func() {
+		if err := web.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			srv.failed <- fmt.Errorf("serve %s: %w", srv.url, err)
+		}
+	}()
+	return srv, nil
+}
+
+// onClose adds to what Close does. What was made last ends first.
+func (s *server) onClose(f func(context.Context) error) { s.stop = append(s.stop, f) }
+
+// start runs a part of the server until Close, which calls end and waits.
+func (s *server) start(end func(), run func() error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := run(); err != nil {
+			s.failed <- err
+		}
+	}()
+	s.onClose(func(context.Context) error { end(); <-done; return nil })
+}
+
+// Close takes no more requests, lets those under way end for as long as ctx
+// allows, then stops the worker and closes the store. What is durable goes on at
+// the next start.
+func (s *server) Close(ctx context.Context) error {
+	if s.stopping != nil {
+		s.stopping()
+	}
+	var errs []error
+	for i := len(s.stop) - 1; i >= 0; i-- {
+		errs = append(errs, s.stop[i](ctx))
+	}
+	s.stop = nil
+	return errors.Join(errs...)
+}
+
+// while returns a context that also ends when the server fails, with the reason
+// as its cause.
+func (s *server) while(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		select {
+		case err := <-s.failed:
+			cancel(err)
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}
+
+// closeSoon is Close with a limit to how long requests under way may take. It
+// does not mind that ctx has ended.
+func (s *server) closeSoon(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
+	defer cancel()
+	return s.Close(ctx)
+}
+
+// shutdownTime is how long requests under way may take when a server closes.
+const shutdownTime = 10 * time.Second
+
+// shutDown lets requests end, and cuts off those that ctx leaves no time for.
+func shutDown(ctx context.Context, web *http.Server) error {
+	err := web.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return web.Close()
+	}
+	return err
+}
+
+// urlFile is where in its data directory a server says what its address is, for
+// commands that find the directory in use.
+const urlFile = "lockstep.url"
+
+func (s *server) leaveAddress(dir string) error {
+	path := filepath.Join(dir, urlFile)
+	if err := os.WriteFile(path, []byte(s.url+"\n"), 0o600); err != nil {
+		return fmt.Errorf("leave the server's address: %w", err)
+	}
+	s.onClose(func(context.Context) error { return os.Remove(path) })
+	return nil
+}
+
+// awaitRecovery sets ready when the worker is through with what the last
+// process left and has committed something: an empty write.
+func awaitRecovery(ctx context.Context, w *worker.Worker, ready *atomic.Bool) {
+	if w.Write(ctx, func(context.Context, store.Tx) error { return nil }) == nil {
+		ready.Store(true)
+	}
+}
+
+// listen takes the port. Its errors say what to do.
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%w: %s; stop what listens there, or choose another address with --listen (port 0 means any free one)", errInUse, address)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", address, err)
+	}
+	return l, nil
+}
+
+var errInUse = errors.New("the address is in use")
+
+// requireLoopback refuses an address that others could reach: a server without
+// sign-in is for its own machine.
+func requireLoopback(address string) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return usageError("--listen %s: give host:port, such as 127.0.0.1:8083", address)
+	}
+	if isLoopback(host) {
+		return nil
+	}
+	return usageError("--listen %s: this server has no sign-in, so it only listens on this machine; use 127.0.0.1, [::1] or localhost", address)
+}
+
+func isLoopback(host string) bool {
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+func lambdaFunctions(in map[string]config.Function) map[string]lambda.Function {
+	out := make(map[string]lambda.Function, len(in))
+	for name, f := range in {
+		out[name] = lambda.Function{URL: f.URL}
+	}
+	return out
+}
+
+func modelRoutes(in []config.Model) []model.Route {
+	out := make([]model.Route, len(in))
+	for i, m := range in {
+		out[i] = model.Route(m)
+	}
+	return out
+}

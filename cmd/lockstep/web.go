@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"html/template"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+
+	"github.com/lockstep-run/lockstep/internal/arn"
+)
+
+func serveAlive(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "alive") }
+
+// serveReady answers 200 once what the last process left has been taken up and
+// commits go through.
+func serveReady(ready *atomic.Bool) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		if !ready.Load() {
+			http.Error(w, "recovering", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ready")
+	}
+}
+
+func serveNotFound(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusNotFound)
+	fmt.Fprintf(w, "{\"error\":\"not_found\",\"message\":\"There is nothing at this path.\"}\n")
+}
+
+// endPollsWith ends GetActivityTask, which may wait for a minute, when the
+// server stops; all other requests are short and run to their end.
+func endPollsWith(stopping context.Context, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Amz-Target") == "AWSStepFunctions.GetActivityTask" {
+			ctx, cancel := context.WithCancel(r.Context())
+			defer cancel()
+			defer context.AfterFunc(stopping, cancel)()
+			r = r.WithContext(ctx)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// onlyOwnPages refuses what a page of some other site makes a browser send. There
+// is no sign-in, so the browser of whoever runs the server could otherwise be
+// used against it. A browser names the page's site in Origin; a site that has
+// pointed its own name at this machine names itself, so the name must be local.
+// Programs send no Origin and may use any Host.
+func onlyOwnPages(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if origin := r.Header.Get("Origin"); origin != "" && !isOwn(origin, r.Host) {
+			http.Error(w, "Requests from pages of other sites are refused.", http.StatusForbidden)
+			return
+		}
+		if site := r.Header.Get("Sec-Fetch-Site"); site == "cross-site" && r.Method != http.MethodGet {
+			http.Error(w, "Requests from pages of other sites are refused.", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func isOwn(origin, host string) bool {
+	u, err := url.Parse(origin)
+	return err == nil && u.Host == host && isLoopback(u.Hostname())
+}
+
+// welcome is the page for people who open the server's address.
+type welcome struct {
+	URL    string
+	Scheme arn.Scheme
+	Data   string
+}
+
+var welcomePage = template.Must(template.New("").Parse(`<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Lockstep</title>
+<style>
+:root { color-scheme: light dark; font: 16px/1.6 system-ui, sans-serif }
+body { max-width: 44rem; margin: 4rem auto; padding: 0 1.5rem }
+pre { padding: 1rem; overflow-x: auto; border: 1px solid #8884; border-radius: 6px; font-size: .875rem }
+dt { float: left; clear: left; width: 6rem; opacity: .7 }
+</style>
+<h1>Lockstep is running</h1>
+<p>This server answers the AWS Step Functions API at this address. Point the AWS CLI or any AWS SDK at it;
+while it runs for development, every region and all credentials do.</p>
+<pre>export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION={{.Scheme.Region}}
+export AWS_ENDPOINT_URL={{.URL}}
+aws stepfunctions list-state-machines --endpoint-url $AWS_ENDPOINT_URL</pre>
+<dl>
+<dt>Account</dt><dd>{{.Scheme.Account}}</dd>
+<dt>Region</dt><dd>{{.Scheme.Region}}</dd>
+<dt>Data</dt><dd>{{.Data}}</dd>
+</dl>
+<p><a href="/healthz">/healthz</a>, <a href="/readyz">/readyz</a> and <a href="/metrics">/metrics</a> are for machines.</p>
+</html>
+`))
+
+func (p welcome) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	// Nothing is left to do for a reader who has gone.
+	_ = welcomePage.Execute(w, p)
+}
