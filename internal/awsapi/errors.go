@@ -41,7 +41,7 @@ var (
 	errMethod           = &Error{Code: "UnknownOperationException", Message: "The API takes POST requests only.", Status: http.StatusMethodNotAllowed}
 	errUnknownOperation = failed("UnknownOperationException", "The header X-Amz-Target does not name an operation of AWSStepFunctions.")
 	errContentType      = &Error{Code: "UnsupportedMediaTypeException", Message: "The Content-Type must be application/x-amz-json-1.0.", Status: http.StatusUnsupportedMediaType}
-	errTooLarge         = &Error{Code: "RequestEntityTooLargeException", Message: "The request is larger than 1048576 bytes.", Status: http.StatusRequestEntityTooLarge}
+	errTooLarge         = &Error{Code: "RequestEntityTooLargeException", Message: "The request is larger than this operation takes.", Status: http.StatusRequestEntityTooLarge}
 	errBody             = failed("SerializationException", "The request's body could not be read to its end.")
 )
 
