@@ -46,7 +46,7 @@ var actions = map[string]action{
 	"DescribeStateMachineAlias": (*Server).describeStateMachineAlias,
 	"ListStateMachineAliases":   (*Server).listStateMachineAliases,
 
-	"RedriveExecution": unsupported("redriving executions"),
+	"RedriveExecution": (*Server).redriveExecution,
 	"DescribeMapRun":   unsupported("distributed maps"),
 	"ListMapRuns":      unsupported("distributed maps"),
 	"UpdateMapRun":     unsupported("distributed maps"),

@@ -71,6 +71,7 @@ type Server struct {
 	pollers  pollers
 	gate     gate
 	sweeps   sweeps
+	redrives redriveTokens
 }
 
 // NewServer makes a Server over a store and the engine that writes to it. Close
