@@ -371,6 +371,12 @@ func (a *apply) checkHistory() {
 	name := "States.Runtime"
 	cause := fmt.Sprintf("The execution reached the maximum number of history events (%d).", a.historyLimit())
 	a.commands = nil
+	for _, f := range a.inOrder() {
+		switch f.phase {
+		case dispatch, submitted, queued, started:
+			a.cancel(f)
+		}
+	}
 	a.record(&HistoryEvent{Type: ExecutionFailedType, Previous: a.lastEvent, Error: &name, Cause: &cause})
 	a.finish(Failed, nil, &name, &cause)
 }
