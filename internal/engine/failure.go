@@ -112,6 +112,7 @@ func (a *apply) retry(f *Frame, retriers []asl.Retrier, e *failure) bool {
 	if r.FullJitter {
 		delay = int64(float64(delay) * unit(chance(uint64(a.Execution.ID), uint64(a.nextEvent()))()))
 	}
+	a.took(f, ByRetrier, i)
 	f.retries[i]++
 	f.retried++
 	f.phase, f.due = backoff, a.now+delay
@@ -155,6 +156,7 @@ func (a *apply) caught(f *Frame, state asl.State, catchers []asl.Catcher, e *fai
 		return false
 	}
 	c := &catchers[i]
+	a.took(f, ByCatcher, i)
 	from := e.errorOutput()
 	output, failed := a.placed(f, c.ResultPath, from)
 	if failed == nil {
