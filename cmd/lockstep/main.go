@@ -116,11 +116,15 @@ func fillFromEnv(flags *pflag.FlagSet) error {
 		if f.Changed || f.Annotations[envAnnotation] == nil {
 			return
 		}
-		name := f.Annotations[envAnnotation][0]
-		if text := os.Getenv(name); text != "" {
+		for _, name := range f.Annotations[envAnnotation] {
+			text := os.Getenv(name)
+			if text == "" {
+				continue
+			}
 			if err := flags.Set(f.Name, text); err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", name, err))
 			}
+			return
 		}
 	})
 	return errors.Join(errs...)

@@ -25,6 +25,7 @@ func (s *Server) startExecution(ctx context.Context, in *input, out []byte) ([]b
 	if err != nil {
 		return nil, err
 	}
+	arn, test := s.testCase(arn)
 	name, err := s.machineName(arn)
 	if err != nil {
 		return nil, err
@@ -42,6 +43,9 @@ func (s *Server) startExecution(ctx context.Context, in *input, out []byte) ([]b
 		return nil, invalidInput(why)
 	}
 	start.Revision = start.Machine.Current
+	if err := s.chooseCase(ctx, name, test, &start); err != nil {
+		return nil, err
+	}
 	x, err := s.engine.Start(ctx, start)
 	if err != nil {
 		if errors.Is(err, store.ErrExists) {
