@@ -32,7 +32,7 @@ func Load(file string, text []byte, read func(name string) (shown string, text [
 	if err != nil {
 		return nil, Problems{fmt.Sprintf("%s: %v", file, err)}
 	}
-	l := loader{suite: &Suite{File: file, Machine: file}, source: source}
+	l := loader{suite: &Suite{File: file, Machine: file}, source: source, isJSON: strings.HasSuffix(string(text), source.JSON)}
 	l.load(v, read)
 	problems := append(l.place(), l.others...)
 	if len(problems) > 0 {
@@ -45,6 +45,7 @@ func Load(file string, text []byte, read func(name string) (shown string, text [
 type loader struct {
 	suite    *Suite
 	source   asl.Source
+	isJSON   bool // the file is, rather than YAML
 	problems asl.Diagnostics
 	others   Problems // in another file
 	lines    []lineOf
@@ -78,7 +79,9 @@ func (l *loader) place() Problems {
 		return l.unplaced()
 	}
 	for i := range all {
-		all[i].Line, all[i].Column, _ = value.Locate(l.source.JSON, all[i].Pointer)
+		if l.isJSON { // in YAML, Place finds it, without reading everything each time
+			all[i].Line, all[i].Column, _ = value.Locate(l.source.JSON, all[i].Pointer)
+		}
 	}
 	all = l.source.Place(all)
 	for i, w := range l.lines {
