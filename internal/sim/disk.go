@@ -32,7 +32,6 @@ type disk struct {
 	book    map[store.ExecutionID]*account
 	ids     []store.ExecutionID // in the order of their start
 	log     []store.Commit      // twins only: what a disk that loses commits is made from
-	lost    int
 	delayed func()
 	commits int
 }
