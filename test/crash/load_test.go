@@ -411,6 +411,9 @@ func (l *load) work(name string) {
 	}
 }
 
+// errStuck is what drain returns when executions go on for ever.
+var errStuck = errors.New("executions do not end")
+
 // drain waits until every execution has ended, and ends the outside.
 func (l *load) drain(ctx context.Context, end context.CancelFunc) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
@@ -432,7 +435,9 @@ func (l *load) drain(ctx context.Context, end context.CancelFunc) error {
 			break
 		}
 		if !pause(ctx, 100*time.Millisecond) {
-			return fmt.Errorf("%d executions do not end, such as %s%s", running, sample.ARN, l.lastEvents(sample.ARN))
+			end()
+			l.outside.Wait()
+			return fmt.Errorf("%w: %d, such as %s%s", errStuck, running, sample.ARN, l.lastEvents(sample.ARN))
 		}
 	}
 	end()
