@@ -1,0 +1,226 @@
+// Package jsonata evaluates JSONata 2.0.6, in the dialect of AWS Step Functions.
+//
+// An expression is compiled once and evaluated often:
+//
+//	expr, err := jsonata.Compile(`$sum(items.(price * quantity))`)
+//	if err != nil { … }
+//	result, err := expr.Eval(input, nil)
+//
+// What an evaluation depends on besides its input is given to it: variables, the
+// time and chance come from Env, and what it may use is bounded by counted
+// Limits. So the same call gives the same result, and an expression that is
+// stopped here is stopped everywhere. Nothing in this package reads a clock or
+// starts a goroutine.
+//
+// The dialect is the library's, except that there is no $eval and that
+// $partition, $range, $hash, $random with a seed, $uuid and $parse are there.
+// Where JavaScript would order the members of an object that look like integers
+// first, the order in which they were written is kept, as Step Functions does.
+package jsonata
+
+import (
+	"slices"
+
+	"github.com/lockstep-run/lockstep/asl/value"
+)
+
+// Expr is a compiled expression. It is immutable and may be evaluated by many
+// goroutines at once.
+type Expr struct {
+	text   string
+	run    eval
+	size   int // of the outermost frame
+	outer  []string
+	states []string
+}
+
+// Env is what an evaluation may use. The zero Env gives it no variables, the
+// time 0 and the same chance every time.
+type Env struct {
+	// Variables gives the value of $name, for each name at most once per
+	// evaluation; ok is false where there is none. A variable hides the
+	// built-in function of its name.
+	Variables func(name string) (v value.Value, ok bool)
+
+	// Millis is the time of $now and $millis, in milliseconds since 1970 (UTC),
+	// asked for at most once per evaluation.
+	Millis func() int64
+
+	// Random gives the chance behind $random, $shuffle and $uuid: 64 bits each
+	// time.
+	Random func() uint64
+
+	// Limits bound what the evaluation may use.
+	Limits Limits
+
+	// Deadline is asked now and then, some thousand times per second, whether
+	// to give up; the error is then that of a timeout. It is meant as the last
+	// resort of a caller that has a clock.
+	Deadline func() bool
+}
+
+// Result is what an expression comes to.
+type Result struct {
+	// Value is the result as JSON, Absent where there is none.
+	Value value.Value
+
+	// Undefined says that the expression came to nothing at all.
+	Undefined bool
+
+	// Function says that the result is a function or contains one, which JSON
+	// cannot hold; in Value it is null.
+	Function bool
+}
+
+// Compile reads an expression. The error is an *Error.
+func Compile(text string) (expr *Expr, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			f, ok := r.(*fault)
+			if !ok {
+				panic(r)
+			}
+			expr, err = nil, f.error(text)
+		}
+	}()
+	tree := shape(parse(text))
+	k := &compiler{dialect: builtins, outerIdx: map[string]int{}}
+	e := &Expr{text: text}
+	s := k.open(assigned(tree, nil), true)
+	e.run = k.compile(tree)
+	e.size = s.layout.size
+	e.outer = k.outer
+	e.states = statesOf(tree)
+	return e, nil
+}
+
+// Text is the text that the expression was compiled from.
+func (e *Expr) Text() string { return e.text }
+
+// Variables lists the names, without $, that the expression reads from outside,
+// in the order in which they occur: variables and functions that it does not
+// define itself, but not built-in ones.
+func (e *Expr) Variables() []string {
+	var names []string
+	for _, name := range e.outer {
+		if _, ok := builtins[name]; !ok {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// StatesMembers lists the members of $states that the expression names, such as
+// "input" or "errorOutput", sorted. Where $states is used as a whole, "" is
+// among them.
+func (e *Expr) StatesMembers() []string { return slices.Clone(e.states) }
+
+// Eval evaluates the expression for the context value in, which is what $ and
+// the names in the expression refer to; Absent is no context. The error is an
+// *Error.
+func (e *Expr) Eval(in value.Value, env *Env) (result Result, err error) {
+	c := newRun(env)
+	defer func() {
+		if r := recover(); r != nil {
+			f, ok := r.(*fault)
+			if !ok {
+				panic(r)
+			}
+			c.blame(f)
+			result, err = Result{}, f.error(e.text)
+		}
+	}()
+	c.expr = e
+	if n := len(e.outer); n > 0 {
+		c.outer, c.looked = make([]item, n), make([]bool, n)
+	}
+	f := &frame{}
+	if e.size > 0 {
+		f = newFrame(c, e.size, nil)
+	}
+	root := plain(in)
+	if in.Kind() == value.Array {
+		root = plain(value.ArrayOf([]value.Value{in})).with(sequence | outerWrapper)
+	}
+	c.root = root
+	r := c.finish(e.run(c, f, root), root)
+	return c.result(r), nil
+}
+
+// result turns the outcome into JSON, within the limits.
+func (c *run) result(r item) Result {
+	if r.isUndefined() || r.isTuples() && r.len() == 0 {
+		return Result{Undefined: true}
+	}
+	if r.isFunction() {
+		return Result{Value: value.NullValue, Function: true}
+	}
+	v, hasFunction := c.json(r)
+	if c.made > value.DefaultMaxDepth/2 {
+		c.checkDepth(v, 0)
+	}
+	if c.made > 0 && c.bytes < defaultBytes/2 && v.Size() > c.output {
+		c.limit(memoryMessage)
+	}
+	return Result{Value: v, Function: hasFunction}
+}
+
+func (c *run) checkDepth(v value.Value, depth int) {
+	if c.step(1); depth > value.DefaultMaxDepth {
+		c.stackOverflow()
+	}
+	for i := range v.Len() {
+		c.checkDepth(v.At(i), depth+1)
+	}
+}
+
+// statesOf finds the members of $states that an expression uses.
+func statesOf(root *node) []string {
+	found := map[string]bool{}
+	var walk func(n *node)
+	use := func(n *node) { found[""] = found[""] || n.kind == nVariable && n.text == "states" }
+	walk = func(n *node) {
+		if n == nil {
+			return
+		}
+		list := n.list
+		if n.kind == nPath && list[0].kind == nVariable && list[0].text == "states" && len(list) > 1 && list[1].kind == nName && len(list[0].stages)+len(list[0].predicates) == 0 {
+			found[list[1].text] = true
+			walkStages(list[1], walk)
+			list = list[2:]
+		}
+		use(n)
+		walk(n.left)
+		walk(n.right)
+		for _, x := range list {
+			walk(x)
+		}
+		for _, p := range n.pairs {
+			walk(p[0])
+			walk(p[1])
+		}
+		for _, t := range n.terms {
+			walk(t.expr)
+		}
+		walkStages(n, walk)
+	}
+	walk(root)
+	var names []string
+	for name, ok := range found {
+		if ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func walkStages(n *node, walk func(*node)) {
+	for _, st := range n.predicates {
+		walk(st.filter)
+	}
+	for _, st := range n.stages {
+		walk(st.filter)
+	}
+	walk(n.group)
+}
