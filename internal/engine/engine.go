@@ -77,7 +77,7 @@ func Apply(env *Env, s *Snapshot, ev Event) (Step, error) {
 	s.lastAt = max(s.lastAt, ev.at().UnixMilli())
 	a := apply{env: env, Snapshot: s, now: s.lastAt, firstEvent: s.lastEvent}
 	before := len(s.history.chunk.Data)
-	if !s.Running() {
+	if _, again := ev.(Redriven); s.Running() == again {
 		return Step{}, ErrNotWaiting
 	}
 	if err := a.event(ev); err != nil {
@@ -102,7 +102,7 @@ func Resume(env *Env, s *Snapshot) (commands []Command, more bool, err error) {
 	}
 	for _, f := range a.inOrder() {
 		switch f.phase {
-		case ready:
+		case ready, redo:
 			more = true
 		case dispatch:
 			task, ok := env.Machine.State(f.state).(*asl.Task)
@@ -150,6 +150,8 @@ func (a *apply) event(ev Event) error {
 		return a.activityStarted(ev)
 	case TimerFired:
 		return a.timerFired()
+	case Redriven:
+		return a.redrive(ev)
 	case Stopped:
 		a.abort(Aborted, ExecutionAbortedType, ev.Error, ev.Cause)
 		return nil
@@ -176,7 +178,7 @@ func (a *apply) resume() error {
 	frames := a.inOrder()
 	slices.Reverse(frames)
 	for _, f := range frames {
-		if f.phase == ready {
+		if f.phase == ready || f.phase == redo {
 			a.stack = append(a.stack, f)
 		}
 	}
@@ -205,8 +207,12 @@ func (a *apply) run() (more bool) {
 		}
 		f := a.stack[len(a.stack)-1]
 		a.stack = a.stack[:len(a.stack)-1]
-		if f.phase == ready && a.frames[f.ID] == f {
+		switch {
+		case a.frames[f.ID] != f: // given up since
+		case f.phase == ready:
 			a.enter(f)
+		case f.phase == redo:
+			a.doAgain(f)
 		}
 		a.checkHistory()
 	}
@@ -234,8 +240,13 @@ func (a *apply) enter(f *Frame) {
 	f.enteredAt = a.now
 	input := f.input.JSON()
 	f.entered = a.follow(f, &HistoryEvent{Type: enteredType(state), Name: f.state, Data: &input})
-	a.touch(f)
+	a.work(f, state)
+}
 
+// work does what f's state is there for.
+func (a *apply) work(f *Frame, state asl.State) {
+	f.phase = inside
+	a.touch(f)
 	var failed *failure
 	switch state := state.(type) {
 	case *asl.Pass:

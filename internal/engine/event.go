@@ -64,6 +64,10 @@ type (
 	// is due by At moves on.
 	TimerFired struct{ At time.Time }
 
+	// Redriven begins an execution again that has ended without success, at
+	// the states that had not ended well.
+	Redriven struct{ At time.Time }
+
 	// Stopped ends the execution from outside.
 	Stopped struct {
 		At           time.Time
@@ -80,6 +84,7 @@ func (TaskHeartbeat) isEvent()   {}
 func (ActivityStarted) isEvent() {}
 func (TimerFired) isEvent()      {}
 func (Stopped) isEvent()         {}
+func (Redriven) isEvent()        {}
 
 func (e Started) at() time.Time         { return e.At }
 func (e Continued) at() time.Time       { return e.At }
@@ -90,3 +95,4 @@ func (e TaskHeartbeat) at() time.Time   { return e.At }
 func (e ActivityStarted) at() time.Time { return e.At }
 func (e TimerFired) at() time.Time      { return e.At }
 func (e Stopped) at() time.Time         { return e.At }
+func (e Redriven) at() time.Time        { return e.At }

@@ -112,6 +112,7 @@ func (a *apply) retry(f *Frame, retriers []asl.Retrier, e *failure) bool {
 	if r.FullJitter {
 		delay = int64(float64(delay) * unit(chance(uint64(a.Execution.ID), uint64(a.nextEvent()))()))
 	}
+	a.removeChildren(f)
 	f.retries[i]++
 	f.retried++
 	f.phase, f.due = backoff, a.now+delay
@@ -154,6 +155,7 @@ func (a *apply) caught(f *Frame, state asl.State, catchers []asl.Catcher, e *fai
 	if i < 0 {
 		return false
 	}
+	a.removeChildren(f)
 	c := &catchers[i]
 	from := e.errorOutput()
 	output, failed := a.placed(f, c.ResultPath, from)
@@ -171,7 +173,8 @@ func (a *apply) caught(f *Frame, state asl.State, catchers []asl.Catcher, e *fai
 }
 
 // branchFailed ends the Parallel or Map that f is part of: the other branches
-// are given up, and the failure becomes the container's.
+// are given up, and the failure becomes the container's. The frames stay until
+// the container is tried again or left: a redrive goes on from them.
 func (a *apply) branchFailed(f *Frame, e *failure) {
 	parent := a.frames[f.parent]
 	cause := f.last
@@ -188,7 +191,6 @@ func (a *apply) branchFailed(f *Frame, e *failure) {
 		}
 	}
 	a.giveUp(f, cause)
-	a.removeChildren(parent)
 	parent.last = cause
 	a.touch(parent)
 	a.fail(parent, e)
@@ -199,7 +201,7 @@ func (a *apply) branchFailed(f *Frame, e *failure) {
 func (a *apply) giveUp(f *Frame, cause int64) {
 	state := a.env.Machine.State(f.state)
 	switch f.phase {
-	case ready, done:
+	case ready, inside, done:
 		return
 	case joining:
 		_, isMap := state.(*asl.Map)

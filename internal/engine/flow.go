@@ -181,15 +181,19 @@ func (a *apply) context(f *Frame) value.Value {
 	case *asl.Map, *asl.Parallel:
 		state = append(state, member("RetryCount", value.Int(f.retried)))
 	}
+	execution := []value.Member{
+		member("Id", value.Str(x.ARN)),
+		member("Input", x.Input.Value()),
+		member("StartTime", value.Str(timestamp(x.StartedAt.UnixMilli()))),
+		member("Name", value.Str(x.Name)),
+		member("RoleArn", value.Str(x.RoleARN)),
+		member("RedriveCount", value.Int(a.redrives)),
+	}
+	if a.redriven != 0 {
+		execution = append(execution, member("RedriveTime", value.Str(timestamp(a.redriven))))
+	}
 	object := []value.Member{
-		member("Execution", value.ObjectOf([]value.Member{
-			member("Id", value.Str(x.ARN)),
-			member("Input", x.Input.Value()),
-			member("StartTime", value.Str(timestamp(x.StartedAt.UnixMilli()))),
-			member("Name", value.Str(x.Name)),
-			member("RoleArn", value.Str(x.RoleARN)),
-			member("RedriveCount", value.Int(0)),
-		})),
+		member("Execution", value.ObjectOf(execution)),
 		member("StateMachine", value.ObjectOf([]value.Member{
 			member("Id", value.Str(x.MachineARN)),
 			member("Name", value.Str(x.MachineName)),

@@ -135,7 +135,7 @@ func (s *script) flush() {
 	if due != 0 && d.History.Count > 0 {
 		fmt.Fprintf(&s.commands, "due %s\n", time.Duration(due-epoch.UnixMilli())*time.Millisecond)
 	}
-	if status != Running {
+	if status == Succeeded {
 		return
 	}
 	var records []FrameRecord
@@ -148,6 +148,7 @@ func (s *script) flush() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	restored.Status, restored.Output, restored.Error, restored.Cause, restored.StoppedAt = s.s.Status, s.s.Output, s.s.Error, s.s.Cause, s.s.StoppedAt
 	s.s = restored
 }
 
@@ -189,6 +190,8 @@ func (s *script) parse(at time.Time, name, rest string) Event {
 		return ActivityStarted{At: at, Task: task, Worker: rest}
 	case "TimerFired":
 		return TimerFired{At: at}
+	case "Redriven":
+		return Redriven{At: at}
 	case "Stopped":
 		rest = strings.TrimSpace(number + " " + rest)
 		e, c := text()

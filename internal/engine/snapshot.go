@@ -64,6 +64,8 @@ type Snapshot struct {
 	lastEvent int64   // id of the newest history event
 	lastFrame FrameID // newest frame
 	lastAt    int64   // Unix milliseconds of the newest event applied
+	redrives  int64   // how often the execution was begun again
+	redriven  int64   // when last, in Unix milliseconds; 0: never
 	deadline  int64   // Unix milliseconds at which the machine's TimeoutSeconds are over; 0: none
 	frames    map[FrameID]*Frame
 	children  map[FrameID][]FrameID // of Parallel and Map frames, by index
@@ -94,6 +96,8 @@ const (
 	joining                // waits for the frames below it
 	done                   // a branch or iteration that has ended: result is its output
 	failing                // its state has failed, and what follows is being worked out
+	inside                 // in State, which needs nothing from outside: seen only where it failed
+	redo                   // about to do State again, without entering it
 )
 
 // Frame is one running branch or iteration, or the top level of a machine:
@@ -260,7 +264,7 @@ func (s *Snapshot) pending() bool {
 		return false
 	}
 	for _, f := range s.frames {
-		if f.phase == ready || f.phase == dispatch {
+		if f.phase == ready || f.phase == redo || f.phase == dispatch {
 			return true
 		}
 	}
@@ -275,6 +279,8 @@ func (s *Snapshot) encodeHead() []byte {
 	e.int(s.lastEvent)
 	e.uint(uint64(s.lastFrame))
 	e.int(s.lastAt)
+	e.int(s.redrives)
+	e.int(s.redriven)
 	e.int(s.deadline)
 	e.buf = append(e.buf, s.encodeFrame(s.frames[rootFrame])...)
 	return e.buf
@@ -328,6 +334,8 @@ func Restore(x Execution, head []byte, frames []FrameRecord) (*Snapshot, error) 
 	s.lastEvent = d.int()
 	s.lastFrame = FrameID(d.uint())
 	s.lastAt = d.int()
+	s.redrives = d.int()
+	s.redriven = d.int()
 	s.deadline = d.int()
 	all := []*Frame{s.decodeFrame(&d)}
 	for _, r := range frames {
