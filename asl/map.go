@@ -23,6 +23,10 @@ type Map struct {
 	ResultPath         *ResultPath
 	Retry              []Retrier
 	Catch              []Catcher
+
+	Items               *Query // JSONata; nil: the input
+	ItemSelectorQuery   *Query
+	MaxConcurrencyQuery *Query
 }
 
 func (*Map) isState() {}
@@ -35,8 +39,9 @@ func (s *stateParser) mapState(base Common) State {
 	if s.lang == JSONPath {
 		s.mapPaths(m)
 	} else {
-		s.jsonata(s.v.Get("Items"), s.at.key("Items"))
-		s.jsonata(s.v.Get("ItemSelector"), s.at.key("ItemSelector"))
+		m.Items = s.query(s.v, s.at, "Items")
+		m.ItemSelectorQuery = s.query(s.v, s.at, "ItemSelector")
+		m.MaxConcurrencyQuery = s.computed(s.v, s.at, "MaxConcurrency")
 	}
 	s.processor(m)
 	s.distributedFields(m)
@@ -192,7 +197,7 @@ func (s *stateParser) itemBatcher(v value.Value, at *place) {
 	s.fields(v, at, "MaxItemsPerBatch", "MaxItemsPerBatchPath", "MaxInputBytesPerBatch",
 		"MaxInputBytesPerBatchPath", "BatchInput", "Comment")
 	if s.lang == JSONata {
-		s.jsonata(v.Get("BatchInput"), at.key("BatchInput"))
+		s.query(v, at, "BatchInput")
 		return
 	}
 	s.path(v, at, "MaxItemsPerBatchPath")
@@ -215,7 +220,7 @@ func (s *stateParser) readerLanguage(v value.Value, at *place) {
 	if s.lang == JSONPath {
 		s.template(v, at, "Parameters")
 	} else {
-		s.jsonata(v.Get("Arguments"), at.key("Arguments"))
+		s.query(v, at, "Arguments")
 	}
 }
 

@@ -186,11 +186,7 @@ func (p *parser) state(name string, v value.Value, at *place, g *graph, vars *va
 	s.lang = languageOf(v, p.machine.QueryLanguage)
 	s.checkFields(kind.bit)
 	p.checkLanguageName(v, at, p.machine.QueryLanguage)
-	state := kind.parse(s, s.base())
-	if s.lang == JSONata {
-		p.notYet(at, "JSONata (QueryLanguage of this state)")
-	}
-	return state
+	return kind.parse(s, s.base())
 }
 
 func (p *parser) stateName(name string, at *place) {
@@ -261,10 +257,10 @@ func (s *stateParser) base() Common {
 		b.OutputPath = s.selector("OutputPath")
 	}
 	if s.lang == JSONata {
-		s.jsonata(s.v.Get("Output"), s.at.key("Output"))
+		b.Output = s.query(s.v, s.at, "Output", s.ofResult()...)
 	}
 	if b.Type != "Fail" && b.Type != "Succeed" {
-		b.Assign = s.assign(s.v, s.at)
+		b.Assign = s.assign(s.v, s.at, s.ofResult()...)
 	}
 	return b
 }

@@ -239,6 +239,7 @@ func (a *apply) enter(f *Frame) {
 	a.entered++
 	f.enteredAt = a.now
 	input := f.input.JSON()
+	f.before = f.last
 	f.entered = a.follow(f, &HistoryEvent{Type: enteredType(state), Name: f.state, Data: &input})
 	a.work(f, state)
 }

@@ -14,6 +14,8 @@ type failure struct {
 	name, cause *string
 	fatal       bool // no retrier or catcher applies
 	timeout     bool // States.Timeout: of a heartbeat or of the whole task
+	evaluation  bool // of an expression: gets an event of its own
+	location    string
 }
 
 // errorOutput is what a catcher gets: both keys are always there. A timeout
@@ -51,6 +53,7 @@ func (e *failure) matches(names []string) bool {
 // hand it to whatever f is part of.
 func (a *apply) fail(f *Frame, e *failure) {
 	state := a.env.Machine.State(f.state)
+	a.evaluationFailed(f, state, e)
 	retry, catch := handlers(state)
 	if !e.fatal && a.retry(f, retry, e) {
 		return
@@ -77,6 +80,25 @@ func handlers(state asl.State) ([]asl.Retrier, []asl.Catcher) {
 		return s.Retry, s.Catch
 	}
 	return nil, nil
+}
+
+// evaluationFailed writes the event of a failed evaluation. It follows from
+// what the state's entry follows from, and only in a Wait from the entry
+// itself (recorded). A Parallel or Map then counts as begun.
+func (a *apply) evaluationFailed(f *Frame, state asl.State, e *failure) {
+	if !e.evaluation {
+		return
+	}
+	e.evaluation = false
+	ev := HistoryEvent{Type: EvaluationFailedType, Previous: f.before, Name: f.state, Error: e.name, Cause: e.cause, Location: e.location}
+	switch state.(type) {
+	case *asl.Wait:
+		ev.Previous = f.entered
+	case *asl.Parallel, *asl.Map:
+		f.phase = joining
+	}
+	f.last = a.record(&ev)
+	a.touch(f)
 }
 
 // stateFailed writes the event that closes a failed Parallel or Map, once it
@@ -160,8 +182,11 @@ func (a *apply) caught(f *Frame, state asl.State, catchers []asl.Catcher, e *fai
 	from := e.errorOutput()
 	output, failed := a.placed(f, c.ResultPath, from)
 	if failed == nil {
+		output, failed = a.query(f, c.Output, states{errorOutput: from}, output, a.nextEvent())
+	}
+	if failed == nil {
 		var vars value.Value
-		if vars, failed = a.assigned(f, c.Assign, from); failed == nil {
+		if vars, failed = a.assigned(f, c.Assign, from, states{errorOutput: from}); failed == nil {
 			failed = a.exit(f, state, output, vars, c.Next)
 		}
 	}

@@ -53,6 +53,9 @@ func (a *apply) items(f *Frame, state *asl.Map) (value.Value, *failure) {
 	if !f.items.IsAbsent() {
 		return f.items, nil
 	}
+	if state.QueryLanguage == asl.JSONata {
+		return a.queriedItems(f, state)
+	}
 	input, failed := a.selected(f, state.InputPath, f.input)
 	if failed != nil {
 		return value.Value{}, failed
@@ -71,9 +74,36 @@ func (a *apply) items(f *Frame, state *asl.Map) (value.Value, *failure) {
 	return f.items, nil
 }
 
+// queriedItems is items for a JSONata state.
+func (a *apply) queriedItems(f *Frame, state *asl.Map) (value.Value, *failure) {
+	items := f.input.Value()
+	if state.Items != nil {
+		v, failed := a.evaluate(f, state.Items, states{}, f.entered)
+		if failed != nil {
+			return value.Value{}, failed
+		}
+		items = v
+	}
+	if items.Kind() != value.Array {
+		err := &asl.QueryError{Cause: "Map state input must be an array but was: " + items.JSON()}
+		if state.Items != nil {
+			err = state.Items.Unexpected("array", items)
+		}
+		return value.Value{}, a.queryFailure(f, err)
+	}
+	f.items = items
+	return items, nil
+}
+
 // concurrency is how many iterations may run at a time.
 func (a *apply) concurrency(f *Frame, state *asl.Map) (int, *failure) {
 	limit := state.MaxConcurrency
+	if q := state.MaxConcurrencyQuery; q != nil {
+		var failed *failure
+		if limit, failed = a.number(f, q); failed != nil {
+			return 0, failed
+		}
+	}
 	if path := state.MaxConcurrencyPath; path != nil {
 		var failed *failure
 		if limit, failed = a.integerAt(f, state, path, "MaxConcurrencyPath"); failed != nil {
@@ -132,7 +162,7 @@ func (a *apply) iterate(f *Frame, state *asl.Map, previous int64) *failure {
 // itemInput is an iteration's input: the item, or what ItemSelector makes of
 // it and the state's effective input.
 func (a *apply) itemInput(f *Frame, state *asl.Map, items value.Value, index int) (*Data, *failure) {
-	if state.ItemSelector == nil {
+	if state.ItemSelector == nil && state.ItemSelectorQuery == nil {
 		return ValueData(items.At(index)), nil
 	}
 	input, failed := a.selected(f, state.InputPath, f.input)
@@ -141,6 +171,9 @@ func (a *apply) itemInput(f *Frame, state *asl.Map, items value.Value, index int
 	}
 	f.item = &mapItem{index, items.At(index)}
 	defer func() { f.item = nil }()
+	if state.ItemSelectorQuery != nil {
+		return a.query(f, state.ItemSelectorQuery, states{}, input, a.nextEvent())
+	}
 	return a.filled(f, state.ItemSelector, input, a.nextEvent())
 }
 

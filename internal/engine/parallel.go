@@ -16,6 +16,9 @@ func (a *apply) parallel(f *Frame, state *asl.Parallel) *failure {
 	if input, failed = a.filled(f, state.Parameters, input, a.nextEvent()); failed != nil {
 		return failed
 	}
+	if input, failed = a.query(f, state.Arguments, states{}, input, a.nextEvent()); failed != nil {
+		return failed
+	}
 	begun := a.follow(f, &HistoryEvent{Type: ParallelStateStartedType})
 	f.phase, f.due = joining, 0
 	a.touch(f)

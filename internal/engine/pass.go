@@ -14,5 +14,8 @@ func (a *apply) pass(f *Frame, state *asl.Pass) *failure {
 	} else if result, failed = a.filled(f, state.Parameters, input, a.nextEvent()); failed != nil {
 		return failed
 	}
+	if state.QueryLanguage == asl.JSONata {
+		return a.leaveWith(f, state, state.Output, state.Assign, input, input, states{})
+	}
 	return a.leave(f, state, result, nil, state.ResultPath)
 }

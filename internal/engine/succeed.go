@@ -8,5 +8,5 @@ func (a *apply) succeed(f *Frame, state *asl.Succeed) *failure {
 	if failed != nil {
 		return failed
 	}
-	return a.leaveWith(f, state, state.Assign, input, input)
+	return a.leaveWith(f, state, state.Output, state.Assign, input, input, states{})
 }

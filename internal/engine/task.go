@@ -76,6 +76,16 @@ func (a *apply) call(f *Frame, state *asl.Task) (*Dispatch, *failure) {
 	if d.Input, failed = a.filled(f, state.Parameters, input, f.scheduled); failed != nil {
 		return nil, failed
 	}
+	if d.Input, failed = a.query(f, state.Arguments, states{}, d.Input, f.scheduled); failed != nil {
+		return nil, failed
+	}
+	if state.RoleQuery != nil {
+		role, failed := a.evaluate(f, state.RoleQuery, states{}, f.scheduled)
+		if failed != nil {
+			return nil, failed
+		}
+		d.RoleARN = role.Get("RoleArn").Str()
+	}
 	if state.Credentials != nil {
 		role, failed := a.filled(f, state.Credentials, input, f.scheduled)
 		if failed != nil {
@@ -93,6 +103,9 @@ func (a *apply) call(f *Frame, state *asl.Task) (*Dispatch, *failure) {
 func (a *apply) taskSeconds(f *Frame, state *asl.Task, s *asl.Seconds) (int64, *failure) {
 	if s == nil {
 		return 0, nil
+	}
+	if s.Query != nil {
+		return a.number(f, s.Query)
 	}
 	if s.Path == nil {
 		return s.Literal, nil
