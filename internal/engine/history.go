@@ -396,16 +396,6 @@ func (e *encoder) string(s string) {
 	e.buf = append(e.buf, s...)
 }
 
-// text writes an optional string.
-func (e *encoder) text(s *string) {
-	if s == nil {
-		e.byte(0)
-		return
-	}
-	e.byte(1)
-	e.string(*s)
-}
-
 // decoder reads what encoder wrote; after the first error it yields zeros.
 type decoder struct {
 	buf []byte
@@ -453,14 +443,6 @@ func (d *decoder) string() string {
 	s := string(d.buf[:n])
 	d.buf = d.buf[n:]
 	return s
-}
-
-func (d *decoder) text() *string {
-	if d.byte() == 0 {
-		return nil
-	}
-	s := d.string()
-	return &s
 }
 
 func (d *decoder) fail(err error) {

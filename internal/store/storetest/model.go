@@ -39,13 +39,10 @@ func likeMemory(t *testing.T, open func(t *testing.T) store.Store) {
 // model makes random commits for one or more stores. The stores may give out
 // different ids, so what it does names records by their order of creation.
 type model struct {
-	rand      *rand.Rand
-	sides     []*side
-	versions  map[store.ExecutionID]int64 // as kept
-	last      store.ExecutionID
-	machines  int // created
-	revisions int
-	named     int // activities created
+	rand     *rand.Rand
+	sides    []*side
+	versions map[store.ExecutionID]int64 // as kept
+	last     store.ExecutionID
 }
 
 // side is one store and the ids it gave to the records.

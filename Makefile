@@ -1,0 +1,86 @@
+# `make help` lists the targets.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := build
+
+GO ?= go
+# How much `make long` and `make fuzz` do.
+SEEDS ?= 50000
+FUZZTIME ?= 30s
+KILLS ?= 200
+
+# The linters have a go.mod of their own, so that the product's stays short.
+TOOL := $(GO) tool -modfile=tools/go.mod
+# Where our Go files are.
+FOLDERS := asl cmd examples internal test
+
+# The checkout may belong to another user than the one who runs this (root, in
+# CI); git, and the go command through it, would refuse to look at it.
+export GIT_CONFIG_COUNT := 1
+export GIT_CONFIG_KEY_0 := safe.directory
+export GIT_CONFIG_VALUE_0 := *
+
+.NOTPARALLEL:
+.PHONY: build quick test check compat crash sim long fuzz bench update lint fmt prepare clean help
+
+build: ## Build bin/lockstep, one static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/lockstep ./cmd/lockstep
+
+quick: ## The inner loop: short tests, no services, under two minutes
+	$(GO) vet ./...
+	$(GO) test -short ./...
+
+test: check compat crash ## Everything CI runs; installs what it needs, says what it skips
+
+check: prepare build lint ## Lane of test: build, vet, lint, short tests with the race detector, 2,000 simulated worlds
+	if cc --version >/dev/null 2>&1; then CGO_ENABLED=1 $(GO) test -race -short -timeout 30m ./...; \
+	else echo 'skipped: the race detector needs a C compiler (apt-get install gcc libc6-dev)'; $(GO) test -short ./...; fi
+	$(GO) test ./internal/arch
+	$(MAKE) --no-print-directory sim SEEDS=2000
+
+compat: prepare ## Lane of test: recorded cases, AWS SDKs and the AWS CLI against the binary
+	if [ ! -e ../shared/conformance/run.py ]; then echo 'skipped: the cases recorded on AWS are not beside this checkout'; fi
+	$(GO) test -count=1 -v -timeout 30m ./internal/conformance ./test/... | grep -v -e '^=== ' -e '^?'
+
+crash: prepare ## Lane of test: kill the server, cut the power, fill the disk
+	$(GO) -C test/crash test -count=1 -v -timeout 30m ./... | grep -v -e '^=== '
+
+sim: ## Simulate SEEDS worlds with faults
+	$(GO) test -count=1 -timeout 0 ./internal/sim -seeds=$(SEEDS)
+
+long: build ## What takes longer than CI may: SEEDS worlds, KILLS crashes, every fuzz target for FUZZTIME, benches
+	$(MAKE) --no-print-directory sim
+	$(GO) -C test/crash test -count=1 -v -timeout 0 ./... -kills=$(KILLS) -cuts=$(KILLS) -waiting=100000
+	scripts/fuzz $(FUZZTIME)
+	scripts/bench bin/lockstep
+
+fuzz: ## Fuzz every target for FUZZTIME each
+	scripts/fuzz $(FUZZTIME)
+
+bench: build ## Measure each kind of work; prints a JSON object for each
+	scripts/bench bin/lockstep
+
+update: ## Rewrite expected outputs; read the diff
+	UPDATE=1 $(GO) test -count=1 -short ./asl/... ./cmd/... ./internal/...
+
+lint: ## gofmt, vet, staticcheck, shell syntax
+	@unformatted=$$(gofmt -l $(FOLDERS)); \
+	if [ -n "$$unformatted" ]; then echo "not in gofmt's form (make fmt): $$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(TOOL) staticcheck ./...
+	for f in .ci/run scripts/* test/sdk/cli/tour.sh; do bash -n "$$f"; done
+	$(GO) -C test/sdk/go vet ./...
+	$(GO) -C test/crash vet ./...
+
+fmt: ## Format all Go files
+	gofmt -w $(FOLDERS)
+
+prepare:
+	@scripts/prepare
+
+clean: ## Remove what was built
+	rm -rf bin
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done

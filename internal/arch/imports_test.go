@@ -1,0 +1,183 @@
+package arch
+
+import (
+	"go/ast"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// layers says which packages of ours a package may import. The first line that
+// matches counts. Tests may import more: they put the parts together.
+var layers = []struct {
+	pkg       string
+	mayImport []string
+	why       string
+}{
+	{"asl/value", nil,
+		"every layer passes values around, so it stands below all of them"},
+	{"asl/jsonpath", []string{"asl/value"},
+		"an expression language sees values, not states"},
+	{"asl/jsonata", []string{"asl/value"},
+		"an expression language sees values, not states"},
+	{"asl", []string{"asl/value", "asl/jsonpath", "asl/jsonata"},
+		"the language can be used without the engine: validate needs nothing else"},
+	{"internal/engine", []string{"asl/..."},
+		"the core knows the language and nothing of where events come from or where steps go"},
+	{"internal/store", []string{"internal/engine"},
+		"what is kept is what the engine makes; a store does not know who asks"},
+	{"internal/store/storetest", []string{"internal/engine", "internal/store", "internal/store/memory"},
+		"one suite for every store, with the maps as the reference"},
+	{"internal/store/...", []string{"internal/engine", "internal/store"},
+		"a store keeps the contract and knows no other store"},
+	{"internal/arn", nil, "a leaf: names only"},
+	{"internal/config", nil, "a leaf: run hands its values out, nobody reads them behind its back"},
+	{"internal/task", []string{"asl/..."},
+		"the contract of integrations is seen from both sides and knows neither"},
+	{"internal/task/...", []string{"asl/...", "internal/task", "internal/task/awscall"},
+		"an integration looks outwards: it cannot reach the worker or the store"},
+	{"internal/worker", []string{"asl/...", "internal/arn", "internal/engine", "internal/store", "internal/task"},
+		"the worker runs any store and any integration, so it names none"},
+	{"internal/awsapi", []string{"asl/...", "internal/arn", "internal/engine", "internal/store"},
+		"the API declares the methods it needs of the worker; it never imports it, so another node can answer"},
+	{"internal/sim", []string{"asl/...", "internal/arn", "internal/engine", "internal/store/...", "internal/task", "internal/worker"},
+		"the simulator sets real parts in motion and comes between them at their two doors"},
+	{"examples", nil, "examples are data for anyone"},
+	{"cmd/lockstep", []string{"asl/...", "examples", "internal/..."},
+		"main wires everything by hand"},
+	{"internal/arch", nil, "it reads the tree and does not run it"},
+	{"internal/conformance", nil, "it sees the binary from outside, as a client does"},
+	{"test/...", nil, "it sees the binary from outside, as a client does"},
+}
+
+func TestImportsPointInwards(t *testing.T) {
+	for _, f := range goFiles(t) {
+		if f.test {
+			continue
+		}
+		at := slices.IndexFunc(layers, func(l struct {
+			pkg       string
+			mayImport []string
+			why       string
+		}) bool {
+			return under(f.pkg, l.pkg)
+		})
+		if at < 0 {
+			t.Errorf("%s: package %s is not in the table of layers; say there what it may import, and why", f.path, f.pkg)
+			continue
+		}
+		layer := layers[at]
+		for _, imported := range f.imports() {
+			ours, ok := strings.CutPrefix(imported, module+"/")
+			if !ok || slices.ContainsFunc(layer.mayImport, func(p string) bool { return under(ours, p) }) {
+				continue
+			}
+			t.Errorf("%s imports %s: %s", f.path, ours, layer.why)
+		}
+	}
+}
+
+// The pure packages: the language and the core.
+var pure = []string{"asl/...", "internal/engine"}
+
+// pureImports are the packages a pure one may use: they compute.
+var pureImports = []string{
+	"bytes", "cmp", "errors", "fmt", "iter", "math", "math/big", "math/bits", "path", "regexp", "slices", "sort",
+	"strconv", "strings", "unicode", "unicode/utf16", "unicode/utf8",
+	"crypto/md5", "crypto/sha1", "crypto/sha256", "crypto/sha512", // States.Hash
+	"encoding/base64", "encoding/binary", "encoding/hex",
+	"hash/maphash",       // finds keys; its seed differs from run to run, so no order may come from it
+	"time",               // to read and write times, see below
+	"unsafe",             // asl/value: text and bytes without a copy
+	"go.yaml.in/yaml/v3", // definitions in YAML
+
+	// The layers are tested above.
+	module + "/asl", module + "/asl/value", module + "/asl/jsonpath", module + "/asl/jsonata",
+}
+
+// clocks are what time has that a pure package may not use.
+var clocks = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker", "Local", "LoadLocation"}
+
+const whyPure = "the same event must give the same bytes, today and in a replay next year"
+
+func TestPurity(t *testing.T) {
+	seen := 0
+	for _, f := range goFiles(t) {
+		if f.test || !slices.ContainsFunc(pure, func(p string) bool { return under(f.pkg, p) }) {
+			continue
+		}
+		seen++
+		for _, imported := range f.imports() {
+			if !slices.Contains(pureImports, imported) {
+				t.Errorf("%s imports %s, which is not known to be pure: %s", f.path, imported, whyPure)
+			}
+		}
+		for name, at := range f.calls("time") {
+			if slices.Contains(clocks, name) {
+				t.Errorf("%s uses time.%s: take the time from the event; %s", at, name, whyPure)
+			}
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			switch n.(type) {
+			case *ast.GoStmt, *ast.SelectStmt, *ast.SendStmt, *ast.ChanType:
+				t.Errorf("%s: goroutines and channels bring an order of their own; %s", fset.Position(n.Pos()), whyPure)
+			}
+			return true
+		})
+	}
+	if seen == 0 {
+		t.Error("found none of the pure packages")
+	}
+}
+
+// mayTest are the packages outside _test.go files that may import testing.
+var mayTest = []string{"internal/store/storetest", "internal/task/tasktest"}
+
+func TestTestCodeStaysOutOfTheBinary(t *testing.T) {
+	for _, f := range goFiles(t) {
+		if f.test || slices.Contains(mayTest, f.pkg) {
+			continue
+		}
+		for _, imported := range f.imports() {
+			if imported == "testing" || strings.HasPrefix(imported, "testing/") {
+				t.Errorf("%s imports %s: it would bring its flags and code into the binary", f.path, imported)
+			}
+			if slices.ContainsFunc(mayTest, func(p string) bool { return imported == module+"/"+p }) {
+				t.Errorf("%s imports %s: only tests may", f.path, imported)
+			}
+		}
+	}
+}
+
+func TestPackagesSayWhatTheyAreFor(t *testing.T) {
+	commented := map[string]bool{}
+	for _, f := range goFiles(t) {
+		commented[f.pkg] = commented[f.pkg] || f.ast.Doc.Text() != ""
+	}
+	for pkg, ok := range commented {
+		if !ok {
+			t.Errorf("package %s has no package comment: say what it is for and what its one idea is", pkg)
+		}
+	}
+}
+
+// A loop may sleep between two looks at what another process does.
+func TestNobodySleepsInTests(t *testing.T) {
+	for _, f := range goFiles(t) {
+		if !f.test || slices.Contains(f.imports(), "testing/synctest") {
+			continue // in a bubble of synctest, sleeping costs nothing and is exact
+		}
+		loops := map[ast.Node]bool{}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			if loop, ok := n.(*ast.ForStmt); ok {
+				ast.Inspect(loop, func(n ast.Node) bool { loops[n] = true; return true })
+			}
+			if sel, ok := n.(*ast.SelectorExpr); ok && !loops[n] && sel.Sel.Name == "Sleep" {
+				if x, ok := sel.X.(*ast.Ident); ok && x.Name == "time" {
+					t.Errorf("%s: wait for a state, or own the time with testing/synctest: a sleep is too long or too short", fset.Position(n.Pos()))
+				}
+			}
+			return true
+		})
+	}
+}

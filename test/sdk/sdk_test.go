@@ -1,0 +1,215 @@
+// Package sdk lets the AWS CLI and AWS's SDKs, as they are, take a tour of a
+// running server: create, start, describe, history, stop, tags, activities, and
+// the errors each client knows by name.
+//
+// Each client has a folder here with its tour, which prints a line for each
+// step. A client that this machine lacks is skipped; `make compat` installs what
+// it can before.
+package sdk
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestClients(t *testing.T) {
+	if testing.Short() {
+		t.Skip("calls a running server with four clients")
+	}
+	url := serve(t)
+	machines := abs(t, "machines")
+	f := func(name string, tour func(t *testing.T) *exec.Cmd) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cmd := tour(t)
+			cmd.Args = append(cmd.Args, url, machines)
+			follow(t, cmd)
+		})
+	}
+	f("aws-cli", awsCLI)
+	f("boto3", boto3)
+	f("aws-sdk-go", goSDK)
+	f("aws-sdk-js", jsSDK)
+}
+
+// follow runs a tour and makes each line of it a test.
+func follow(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	var complaints strings.Builder
+	cmd.Stderr = &complaints
+	out, err := cmd.Output()
+	steps := 0
+	for line := range strings.Lines(string(out)) {
+		word, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		name, why, _ := strings.Cut(rest, ": ")
+		steps++
+		t.Run(name, func(t *testing.T) {
+			switch word {
+			case "ok":
+			case "skip":
+				t.Skip(why)
+			case "FAIL":
+				t.Error(why)
+			default:
+				t.Errorf("the tour says %q", line)
+			}
+		})
+	}
+	if err != nil && (steps == 0 || !t.Failed()) {
+		t.Errorf("the tour ended with %v:\n%s", err, complaints.String())
+	}
+	if err == nil && steps < 10 {
+		t.Errorf("the tour took %d steps only:\n%s%s", steps, out, complaints.String())
+	}
+}
+
+// serve starts a server for the time of the test and returns its URL.
+func serve(t *testing.T) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "lockstep")
+	run(t, exec.Command("go", "build", "-o", binary, "../../cmd/lockstep"))
+
+	server := exec.CommandContext(t.Context(), binary, "dev", "--listen", "127.0.0.1:0", "--data", t.TempDir())
+	server.Cancel = func() error { return server.Process.Signal(syscall.SIGTERM) }
+	server.WaitDelay = 20 * time.Second
+	var said strings.Builder
+	server.Stderr = &said
+	out, err := server.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var url string
+	ready := regexp.MustCompile(`ready at (http://\S+)`)
+	lines := bufio.NewScanner(out)
+	for url == "" && lines.Scan() {
+		if m := ready.FindStringSubmatch(lines.Text()); m != nil {
+			url = m[1]
+		}
+	}
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		for lines.Scan() {
+		}
+	}()
+	t.Cleanup(func() { // t.Context has ended by now, and with it the server
+		<-drained
+		if err := server.Wait(); err != nil && t.Context().Err() == nil {
+			t.Errorf("the server ended with %v:\n%s", err, said.String())
+		}
+	})
+	if url == "" {
+		t.Fatalf("the server does not say where it is:\n%s", said.String())
+	}
+	return url
+}
+
+func awsCLI(t *testing.T) *exec.Cmd {
+	for _, aws := range []string{"/usr/bin/aws", "aws"} {
+		if exec.Command(aws, "--version").Run() == nil {
+			return exec.Command("cli/tour.sh", aws)
+		}
+	}
+	t.Skip("the AWS CLI is not installed (apt-get install awscli)")
+	return nil
+}
+
+func boto3(t *testing.T) *exec.Cmd {
+	for _, python := range []string{"/usr/bin/python3", "python3"} {
+		if exec.Command(python, "-c", "import boto3").Run() == nil {
+			return exec.Command(python, "python/tour.py")
+		}
+	}
+	t.Skip("boto3 is not installed (apt-get install python3-boto3)")
+	return nil
+}
+
+// goSDK builds the tour in its own module, which keeps the SDK out of ours.
+func goSDK(t *testing.T) *exec.Cmd {
+	binary := filepath.Join(t.TempDir(), "tour")
+	build := exec.Command("go", "build", "-o", binary, ".")
+	build.Dir = "go"
+	fetch(t, build)
+	return exec.Command(binary)
+}
+
+// jsSDK installs the locked packages once into the user's cache.
+func jsSDK(t *testing.T) *exec.Cmd {
+	if exec.Command("node", "-e", "process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)").Run() != nil {
+		t.Skip("the AWS SDK for JavaScript needs Node.js 20 or newer")
+	}
+	if exec.Command("npm", "--version").Run() != nil {
+		t.Skip("npm is not installed")
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = t.TempDir()
+	}
+	lock, err := os.ReadFile("js/package-lock.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(cache, "lockstep", fmt.Sprintf("sdk-js-%.12x", sha256.Sum256(lock)))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"package.json", "package-lock.json", "tour.mjs"} {
+		text, err := os.ReadFile(filepath.Join("js", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// npm writes this file last, so it says that an earlier install is whole.
+	if _, err := os.Stat(filepath.Join(dir, "node_modules", ".package-lock.json")); err != nil {
+		install := exec.Command("npm", "ci", "--no-audit", "--no-fund")
+		install.Dir = dir
+		fetch(t, install)
+	}
+	return exec.Command("node", "--no-warnings", filepath.Join(dir, "tour.mjs"))
+}
+
+var offline = regexp.MustCompile(`ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|dial tcp|no such host|i/o timeout|module lookup disabled`)
+
+// fetch runs a command that needs the network, and skips where there is none.
+func fetch(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	out, err := cmd.CombinedOutput()
+	if err == nil {
+		return
+	}
+	if why := offline.Find(out); why != nil {
+		t.Skipf("%s could not fetch what it needs: %s", strings.Join(cmd.Args, " "), why)
+	}
+	t.Fatalf("%s: %v\n%s", strings.Join(cmd.Args, " "), err, out)
+}
+
+func run(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", strings.Join(cmd.Args, " "), err, out)
+	}
+}
+
+func abs(t *testing.T, name string) string {
+	t.Helper()
+	path, err := filepath.Abs(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
