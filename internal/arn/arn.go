@@ -2,7 +2,10 @@
 // API (their forms are in AWS's guide).
 package arn
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // Scheme holds what all resources of a server have in common.
 type Scheme struct {
@@ -20,6 +23,14 @@ func (s Scheme) prefix(service string) string {
 
 // Machine names a state machine.
 func (s Scheme) Machine(name string) string { return s.prefix("states") + "stateMachine:" + name }
+
+// Version names a published version of a state machine.
+func (s Scheme) Version(machine string, number int64) string {
+	return s.Machine(machine) + ":" + strconv.FormatInt(number, 10)
+}
+
+// Alias names an alias of a state machine.
+func (s Scheme) Alias(machine, name string) string { return s.Machine(machine) + ":" + name }
 
 // Activity names an activity.
 func (s Scheme) Activity(name string) string { return s.prefix("states") + "activity:" + name }

@@ -168,7 +168,10 @@ func (a *apply) start(ev Started) error {
 		a.deadline = a.now + a.env.Machine.TimeoutSeconds*1000
 	}
 	input := a.Execution.Input.JSON()
-	a.record(&HistoryEvent{Type: ExecutionStartedType, Data: &input, RoleARN: a.Execution.RoleARN})
+	a.record(&HistoryEvent{
+		Type: ExecutionStartedType, Data: &input, RoleARN: a.Execution.RoleARN,
+		VersionARN: a.Execution.VersionARN, AliasARN: a.Execution.AliasARN,
+	})
 	a.goTo(a.frames[rootFrame], a.env.Machine.StartAt)
 	return nil
 }

@@ -44,6 +44,8 @@ type Execution struct {
 	Name        string
 	MachineARN  string
 	MachineName string
+	VersionARN  string // of the machine's version that was started; "": the machine itself was
+	AliasARN    string // of the alias that chose the version; "": none did
 	RoleARN     string
 	Region      string
 	StartedAt   time.Time // in whole milliseconds

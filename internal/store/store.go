@@ -82,6 +82,12 @@ type Store interface {
 	MachineByID(ctx context.Context, id MachineID) (Machine, error)
 	Machines(ctx context.Context, afterName string, limit int) ([]Machine, error)
 	Revision(ctx context.Context, id RevisionID) (Revision, error)
+	Version(ctx context.Context, machine MachineID, number int64) (Version, error)
+	// Versions lists a machine's versions, newest first, before a number; 0:
+	// from the newest on.
+	Versions(ctx context.Context, machine MachineID, before int64, limit int) ([]Version, error)
+	Alias(ctx context.Context, machine MachineID, name string) (Alias, error)
+	Aliases(ctx context.Context, machine MachineID, afterName string, limit int) ([]Alias, error)
 	Activity(ctx context.Context, name string) (Activity, error)
 	Activities(ctx context.Context, afterName string, limit int) ([]Activity, error)
 
@@ -137,6 +143,14 @@ type NewExecution struct {
 	StartedAt int64 // Unix milliseconds
 	Input     string
 	Trace     string // X-Ray trace header, "" if none
+	Via       Via
+}
+
+// Via is what an execution was started by when that was not its machine
+// itself. It stays when the version or the alias goes.
+type Via struct {
+	Number int64  // of the version; 0: by the machine itself
+	Alias  string // that chose the version; "" if none did
 }
 
 // Start asks for a new execution of a machine.
@@ -146,6 +160,7 @@ type Start struct {
 	Name     string // "": one is made up
 	Input    string // JSON text, known to be valid
 	Trace    string // X-Ray trace header, "" if none
+	Via      Via
 }
 
 // Execution is an execution's record.
@@ -160,6 +175,7 @@ type Execution struct {
 	StoppedAt int64 // 0 while it runs
 	LastEvent int64 // id of the newest history event
 	Trace     string
+	Via       Via
 
 	// Executions leaves these empty.
 	Input  string
@@ -171,6 +187,7 @@ type Execution struct {
 // ExecutionQuery selects executions of one machine, by id descending.
 type ExecutionQuery struct {
 	Machine MachineID
+	Via     Via            // only those started by this alias or, without one, by this version; zero: all
 	Status  *engine.Status // nil: all
 	Before  ExecutionID    // only smaller ids; 0: from the newest on
 	Limit   int
@@ -221,6 +238,29 @@ type Revision struct {
 	Configuration []byte // logging, tracing, encryption: JSON, as the API layer keeps it
 }
 
+// Version is a revision of a state machine under a number that keeps it.
+type Version struct {
+	Machine     MachineID
+	Number      int64 // from 1 on, growing with each machine's versions, never used again
+	Revision    RevisionID
+	Description string
+	CreatedAt   int64 // Unix milliseconds
+}
+
+// Alias is a name for one version of a state machine, or for two with a
+// chance for each.
+type Alias struct {
+	Machine     MachineID
+	Name        string
+	Description string
+	Routes      []Route
+	CreatedAt   int64 // Unix milliseconds
+	UpdatedAt   int64
+}
+
+// Route is where an alias leads in Weight of a hundred cases.
+type Route struct{ Number, Weight int64 }
+
 // Activity is a queue that workers outside poll.
 type Activity struct {
 	ID            ActivityID
@@ -245,6 +285,10 @@ type Tx interface {
 	Machine(ctx context.Context, name string) (Machine, error)
 	MachineByID(ctx context.Context, id MachineID) (Machine, error)
 	Revision(ctx context.Context, id RevisionID) (Revision, error)
+	Version(ctx context.Context, machine MachineID, number int64) (Version, error)
+	Versions(ctx context.Context, machine MachineID, before int64, limit int) ([]Version, error)
+	Alias(ctx context.Context, machine MachineID, name string) (Alias, error)
+	Aliases(ctx context.Context, machine MachineID, afterName string, limit int) ([]Alias, error)
 	Activity(ctx context.Context, name string) (Activity, error)
 
 	// CreateMachine keeps m with its first revision and returns their ids
@@ -254,9 +298,19 @@ type Tx interface {
 	AddRevision(ctx context.Context, r Revision) (RevisionID, error)
 	// SaveMachine keeps m's Deleting, UpdatedAt and Tags.
 	SaveMachine(ctx context.Context, m Machine) error
-	// DeleteMachine removes the machine; its revisions and executions stay
-	// readable by id.
+	// DeleteMachine removes the machine with its versions and aliases; its
+	// revisions and executions stay readable by id.
 	DeleteMachine(ctx context.Context, id MachineID) error
+
+	// AddVersion keeps v under the machine's next number, which it fills in.
+	AddVersion(ctx context.Context, v Version) (Version, error)
+	// DeleteVersion removes a version. That no alias leads to it is for the
+	// caller to see to.
+	DeleteVersion(ctx context.Context, machine MachineID, number int64) error
+	// SaveAlias keeps a, in the place of the machine's alias of that name if
+	// there is one.
+	SaveAlias(ctx context.Context, a Alias) error
+	DeleteAlias(ctx context.Context, machine MachineID, name string) error
 
 	CreateActivity(ctx context.Context, a Activity) (Activity, error)
 	SaveActivity(ctx context.Context, a Activity) error

@@ -240,7 +240,7 @@ func (w *Worker) Begin(ctx context.Context, s store.Start, done func(x store.Exe
 	w.prepare(x, m, s, started)
 	begun := store.Execution{
 		ID: x.id, Machine: s.Machine.ID, Revision: s.Revision, Name: x.fresh.Name,
-		Status: engine.Running, StartedAt: started.UnixMilli(), Input: s.Input, Trace: s.Trace,
+		Status: engine.Running, StartedAt: started.UnixMilli(), Input: s.Input, Trace: s.Trace, Via: s.Via,
 	}
 	w.begin(x, started, func(o outcome) {
 		// ErrExists: it lost a race that only the store could see.
@@ -305,10 +305,10 @@ func (w *Worker) prepare(x *execution, m *machine, s store.Start, started time.T
 	}
 	x.fresh = &store.NewExecution{
 		Machine: s.Machine.ID, Revision: s.Revision, Name: name, Generated: s.Name == "",
-		StartedAt: started.UnixMilli(), Input: s.Input, Trace: s.Trace,
+		StartedAt: started.UnixMilli(), Input: s.Input, Trace: s.Trace, Via: s.Via,
 	}
 	x.env, x.machine = w.env(x.id, m), m
-	x.snap = engine.New(w.facts(x.id, m, name, started, s.Input))
+	x.snap = engine.New(w.facts(x.id, m, x.fresh))
 	x.arn = x.snap.Execution.ARN
 }
 
@@ -323,12 +323,19 @@ func (w *Worker) begin(x *execution, started time.Time, done func(outcome)) {
 }
 
 // facts are what an execution is for the engine.
-func (w *Worker) facts(id store.ExecutionID, m *machine, name string, started time.Time, input string) engine.Execution {
-	return engine.Execution{
-		ID: int64(id), ARN: w.cfg.Scheme.Execution(m.name, name), Name: name,
+func (w *Worker) facts(id store.ExecutionID, m *machine, n *store.NewExecution) engine.Execution {
+	x := engine.Execution{
+		ID: int64(id), ARN: w.cfg.Scheme.Execution(m.name, n.Name), Name: n.Name,
 		MachineARN: w.cfg.Scheme.Machine(m.name), MachineName: m.name, RoleARN: m.roleARN,
-		Region: w.cfg.Scheme.Region, StartedAt: started, Input: engine.Text(input),
+		Region: w.cfg.Scheme.Region, StartedAt: time.UnixMilli(n.StartedAt), Input: engine.Text(n.Input),
 	}
+	if n.Via.Number != 0 {
+		x.VersionARN = w.cfg.Scheme.Version(m.name, n.Via.Number)
+	}
+	if n.Via.Alias != "" {
+		x.AliasARN = w.cfg.Scheme.Alias(m.name, n.Via.Alias)
+	}
+	return x
 }
 
 func (w *Worker) env(id store.ExecutionID, m *machine) *engine.Env {
@@ -461,8 +468,8 @@ func (w *Worker) restore(ctx context.Context, x *execution) error {
 	if err != nil {
 		return err
 	}
-	started := time.UnixMilli(r.Execution.StartedAt)
-	snap, err := engine.Restore(w.facts(x.id, m, r.Execution.Name, started, r.Execution.Input), r.Head, r.Frames)
+	began := store.NewExecution{Name: r.Execution.Name, StartedAt: r.Execution.StartedAt, Input: r.Execution.Input, Via: r.Execution.Via}
+	snap, err := engine.Restore(w.facts(x.id, m, &began), r.Head, r.Frames)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errDefect, err)
 	}

@@ -39,6 +39,9 @@ type Store struct {
 	lastMachine  store.MachineID
 	revisions    map[store.RevisionID]store.Revision
 	lastRevision store.RevisionID
+	versions     map[version]store.Version
+	lastVersion  map[store.MachineID]int64
+	aliases      map[name]store.Alias
 	activities   map[string]store.Activity
 	lastActivity store.ActivityID
 }
@@ -48,6 +51,11 @@ var _ store.Store = (*Store)(nil)
 type name struct {
 	machine store.MachineID
 	name    string
+}
+
+type version struct {
+	machine store.MachineID
+	number  int64
 }
 
 // execution is all that is kept of one execution.
@@ -71,6 +79,10 @@ func New() *Store {
 		machineIDs: map[string]store.MachineID{},
 		revisions:  map[store.RevisionID]store.Revision{},
 		activities: map[string]store.Activity{},
+
+		versions:    map[version]store.Version{},
+		lastVersion: map[store.MachineID]int64{},
+		aliases:     map[name]store.Alias{},
 	}
 	rand.Read(s.secret[:])
 	return s
@@ -137,7 +149,7 @@ func (s *Store) keep(x *store.ExecutionCommit) {
 func (s *Store) start(id store.ExecutionID, n *store.NewExecution) {
 	s.executions[id] = &execution{record: store.Execution{
 		ID: id, Machine: n.Machine, Revision: n.Revision, Name: n.Name,
-		StartedAt: n.StartedAt, Input: n.Input, Trace: n.Trace,
+		StartedAt: n.StartedAt, Input: n.Input, Trace: n.Trace, Via: n.Via,
 	}}
 	if !n.Generated {
 		s.names[name{n.Machine, n.Name}] = id
@@ -236,13 +248,22 @@ func (s *Store) Executions(_ context.Context, q store.ExecutionQuery) (list []st
 			break
 		}
 		x := s.executions[id].record
-		if q.Status != nil && x.Status != *q.Status {
+		if q.Status != nil && x.Status != *q.Status || !started(x.Via, q.Via) {
 			continue
 		}
 		x.Input, x.Output, x.Error, x.Cause = "", nil, nil, nil
 		list = append(list, x)
 	}
 	return list, nil
+}
+
+// started reports whether an execution started by via belongs in a list of
+// those that want started.
+func started(via, want store.Via) bool {
+	if want.Alias != "" {
+		return via.Alias == want.Alias
+	}
+	return want.Number == 0 || via.Number == want.Number
 }
 
 // Snapshot reads what engine.Restore needs.

@@ -56,6 +56,22 @@ func (t *tx) Revision(_ context.Context, id store.RevisionID) (store.Revision, e
 	return t.s.revision(id)
 }
 
+func (t *tx) Version(_ context.Context, machine store.MachineID, number int64) (store.Version, error) {
+	return t.s.version(machine, number)
+}
+
+func (t *tx) Versions(_ context.Context, machine store.MachineID, before int64, limit int) ([]store.Version, error) {
+	return t.s.versionsOf(machine, before, limit), nil
+}
+
+func (t *tx) Alias(_ context.Context, machine store.MachineID, n string) (store.Alias, error) {
+	return t.s.alias(machine, n)
+}
+
+func (t *tx) Aliases(_ context.Context, machine store.MachineID, afterName string, limit int) ([]store.Alias, error) {
+	return t.s.aliasesOf(machine, afterName, limit), nil
+}
+
 func (t *tx) Activity(_ context.Context, name string) (store.Activity, error) {
 	return t.s.activity(name)
 }
@@ -105,6 +121,52 @@ func (t *tx) DeleteMachine(_ context.Context, id store.MachineID) error {
 	}
 	set(t, t.s.machines, id, nil)
 	set(t, t.s.machineIDs, m.Name, nil)
+	set(t, t.s.lastVersion, id, nil)
+	for key := range t.s.versions {
+		if key.machine == id {
+			set(t, t.s.versions, key, nil)
+		}
+	}
+	for key := range t.s.aliases {
+		if key.machine == id {
+			set(t, t.s.aliases, key, nil)
+		}
+	}
+	return nil
+}
+
+func (t *tx) AddVersion(_ context.Context, v store.Version) (store.Version, error) {
+	if _, ok := t.s.machines[v.Machine]; !ok {
+		return store.Version{}, store.ErrNotFound
+	}
+	v.Number = t.s.lastVersion[v.Machine] + 1
+	set(t, t.s.lastVersion, v.Machine, &v.Number)
+	set(t, t.s.versions, version{v.Machine, v.Number}, &v)
+	return v, nil
+}
+
+func (t *tx) DeleteVersion(_ context.Context, machine store.MachineID, number int64) error {
+	if _, err := t.s.version(machine, number); err != nil {
+		return err
+	}
+	set(t, t.s.versions, version{machine, number}, nil)
+	return nil
+}
+
+func (t *tx) SaveAlias(_ context.Context, a store.Alias) error {
+	if _, ok := t.s.machines[a.Machine]; !ok {
+		return store.ErrNotFound
+	}
+	a.Routes = slices.Clone(a.Routes)
+	set(t, t.s.aliases, name{a.Machine, a.Name}, &a)
+	return nil
+}
+
+func (t *tx) DeleteAlias(_ context.Context, machine store.MachineID, n string) error {
+	if _, err := t.s.alias(machine, n); err != nil {
+		return err
+	}
+	set(t, t.s.aliases, name{machine, n}, nil)
 	return nil
 }
 
@@ -195,6 +257,72 @@ func (s *Store) revision(id store.RevisionID) (store.Revision, error) {
 		return r, fmt.Errorf("revision %d: %w", id, store.ErrNotFound)
 	}
 	return r, nil
+}
+
+// Version finds a version of a machine by its number.
+func (s *Store) Version(_ context.Context, machine store.MachineID, number int64) (store.Version, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.version(machine, number)
+}
+
+func (s *Store) version(machine store.MachineID, number int64) (store.Version, error) {
+	v, ok := s.versions[version{machine, number}]
+	if !ok {
+		return v, fmt.Errorf("version %d of machine %d: %w", number, machine, store.ErrNotFound)
+	}
+	return v, nil
+}
+
+// Versions lists a machine's versions, newest first.
+func (s *Store) Versions(_ context.Context, machine store.MachineID, before int64, limit int) ([]store.Version, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.versionsOf(machine, before, limit), nil
+}
+
+func (s *Store) versionsOf(machine store.MachineID, before int64, limit int) (list []store.Version) {
+	for key, v := range s.versions {
+		if key.machine == machine && (before <= 0 || key.number < before) {
+			list = append(list, v)
+		}
+	}
+	slices.SortFunc(list, func(a, b store.Version) int { return cmp.Compare(b.Number, a.Number) })
+	return first(list, limit)
+}
+
+// Alias finds an alias of a machine by its name.
+func (s *Store) Alias(_ context.Context, machine store.MachineID, n string) (store.Alias, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.alias(machine, n)
+}
+
+func (s *Store) alias(machine store.MachineID, n string) (store.Alias, error) {
+	a, ok := s.aliases[name{machine, n}]
+	if !ok {
+		return a, fmt.Errorf("alias %q of machine %d: %w", n, machine, store.ErrNotFound)
+	}
+	a.Routes = slices.Clone(a.Routes)
+	return a, nil
+}
+
+// Aliases lists a machine's aliases by name.
+func (s *Store) Aliases(_ context.Context, machine store.MachineID, afterName string, limit int) ([]store.Alias, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.aliasesOf(machine, afterName, limit), nil
+}
+
+func (s *Store) aliasesOf(machine store.MachineID, afterName string, limit int) (list []store.Alias) {
+	for key, a := range s.aliases {
+		if key.machine == machine && key.name > afterName {
+			a.Routes = slices.Clone(a.Routes)
+			list = append(list, a)
+		}
+	}
+	slices.SortFunc(list, func(a, b store.Alias) int { return cmp.Compare(a.Name, b.Name) })
+	return first(list, limit)
 }
 
 // Activity finds an activity by its name.

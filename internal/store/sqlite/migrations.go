@@ -110,6 +110,68 @@ CREATE TABLE activities (
 	tags          TEXT NOT NULL
 ) STRICT;
 `,
+	// 2: versions and aliases. The table of executions is made anew: columns
+	// that are added come last, behind the payloads, where each list of
+	// executions would have to read past those.
+	`
+ALTER TABLE executions RENAME TO executions_1;
+DROP INDEX executions_listed;
+DROP INDEX executions_due;
+DROP INDEX executions_pending;
+CREATE TABLE executions (
+	id          INTEGER PRIMARY KEY,
+	machine     INTEGER NOT NULL,
+	revision    INTEGER NOT NULL,
+	version     INTEGER NOT NULL,
+	status      INTEGER NOT NULL,
+	started     INTEGER NOT NULL,
+	stopped     INTEGER NOT NULL,
+	last_event  INTEGER NOT NULL,
+	chunk       INTEGER NOT NULL, -- newest history chunk
+	due         INTEGER NOT NULL,
+	pending     INTEGER NOT NULL,
+	via_version INTEGER NOT NULL, -- of the machine, that started it; 0: none
+	via_alias   TEXT NOT NULL,    -- that chose the version; '': none
+	name        TEXT NOT NULL,
+	trace       TEXT NOT NULL,
+	error       TEXT,
+	cause       TEXT,
+	head        BLOB,             -- of the snapshot; NULL once succeeded
+	input       TEXT,             -- NULL: in inputs
+	output      TEXT
+) STRICT;
+INSERT INTO executions
+	SELECT id, machine, revision, version, status, started, stopped, last_event, chunk, due, pending, 0, '', name, trace, error, cause, head, input, output
+	FROM executions_1;
+DROP TABLE executions_1;
+-- A list without a status merges those of the five statuses.
+CREATE INDEX executions_listed ON executions (machine, status);
+CREATE INDEX executions_of_version ON executions (machine, via_version, status) WHERE via_version > 0;
+CREATE INDEX executions_of_alias ON executions (machine, via_alias, status) WHERE via_alias <> '';
+CREATE INDEX executions_due ON executions (due) WHERE due > 0;
+CREATE INDEX executions_pending ON executions (pending) WHERE pending = 1;
+
+ALTER TABLE machines ADD COLUMN last_version INTEGER NOT NULL DEFAULT 0; -- highest number ever given to a version
+
+CREATE TABLE versions (
+	machine     INTEGER NOT NULL,
+	number      INTEGER NOT NULL,
+	revision    INTEGER NOT NULL,
+	created     INTEGER NOT NULL,
+	description TEXT NOT NULL,
+	PRIMARY KEY (machine, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE aliases (
+	machine     INTEGER NOT NULL,
+	name        TEXT NOT NULL,
+	created     INTEGER NOT NULL,
+	updated     INTEGER NOT NULL,
+	description TEXT NOT NULL,
+	routes      TEXT NOT NULL, -- JSON: [{"Number":…,"Weight":…},…]
+	PRIMARY KEY (machine, name)
+) STRICT, WITHOUT ROWID;
+`,
 }
 
 // migrate brings the file to the newest format, in one transaction, and

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lockstep-run/lockstep/internal/engine"
@@ -14,7 +15,7 @@ import (
 )
 
 const (
-	listedColumns  = "x.id, x.machine, x.revision, x.name, x.version, x.status, x.started, x.stopped, x.last_event, x.trace"
+	listedColumns  = "x.id, x.machine, x.revision, x.name, x.version, x.status, x.started, x.stopped, x.last_event, x.trace, x.via_version, x.via_alias"
 	detailColumns  = ", coalesce(x.input, (SELECT data FROM inputs WHERE execution = x.id)), x.output, x.error, x.cause"
 	executionByID  = "SELECT " + listedColumns + detailColumns + " FROM executions x WHERE x.id = ?"
 	executionNamed = "SELECT " + listedColumns + detailColumns + " FROM names n JOIN executions x ON x.id = n.execution WHERE n.machine = ? AND n.name = ?"
@@ -22,7 +23,7 @@ const (
 
 // listed says where the listedColumns go.
 func listed(x *store.Execution) []any {
-	return []any{&x.ID, &x.Machine, &x.Revision, &x.Name, &x.Version, &x.Status, &x.StartedAt, &x.StoppedAt, &x.LastEvent, &x.Trace}
+	return []any{&x.ID, &x.Machine, &x.Revision, &x.Name, &x.Version, &x.Status, &x.StartedAt, &x.StoppedAt, &x.LastEvent, &x.Trace, &x.Via.Number, &x.Via.Alias}
 }
 
 // detailed says where the listedColumns and detailColumns go.
@@ -46,23 +47,31 @@ func (s *Store) ExecutionNamed(ctx context.Context, machine store.MachineID, nam
 	return x, nil
 }
 
-const (
-	listByStatus = "SELECT " + listedColumns + ` FROM executions x
-		WHERE x.machine = ? AND x.status = ? AND x.id < ? ORDER BY x.id DESC LIMIT ?`
-	listOneStatus = "SELECT * FROM (SELECT id FROM executions WHERE machine = ?1 AND status = %d AND id < ?2 ORDER BY id DESC LIMIT ?3)"
+// listing holds the texts that list executions: those of a status, and all.
+// There is an index with the status in it for each, so that none reads more
+// than five times the rows that it returns.
+type listing struct {
+	ofStatus [engine.Aborted + 1]string
+	all      string
+}
+
+// The conditions beside the machine's repeat those of the partial indexes.
+var (
+	listMachine = newListing("")
+	listVersion = newListing("AND x.via_version > 0 AND x.via_version = ?4")
+	listAlias   = newListing("AND x.via_alias <> '' AND x.via_alias = ?4")
 )
 
-// listAll takes the newest of each status and the newest of those.
-var listAll = func() string {
-	text := "SELECT " + listedColumns + " FROM executions x WHERE x.id IN ("
-	for status := engine.Running; status <= engine.Aborted; status++ {
-		if status > engine.Running {
-			text += " UNION ALL "
-		}
-		text += fmt.Sprintf(listOneStatus, status)
+func newListing(condition string) (l listing) {
+	const newest = "SELECT %s FROM executions x WHERE x.machine = ?1 AND x.status = %d AND x.id < ?2 %s ORDER BY x.id DESC LIMIT ?3"
+	var each []string
+	for status := range l.ofStatus {
+		l.ofStatus[status] = fmt.Sprintf(newest, listedColumns, status, condition)
+		each = append(each, "SELECT * FROM ("+fmt.Sprintf(newest, "x.id", status, condition)+")")
 	}
-	return text + ") ORDER BY x.id DESC LIMIT ?3"
-}()
+	l.all = "SELECT " + listedColumns + " FROM executions x WHERE x.id IN (" + strings.Join(each, " UNION ALL ") + ") ORDER BY x.id DESC LIMIT ?3"
+	return l
+}
 
 // Executions lists a machine's executions, newest first.
 func (s *Store) Executions(ctx context.Context, q store.ExecutionQuery) ([]store.Execution, error) {
@@ -70,9 +79,16 @@ func (s *Store) Executions(ctx context.Context, q store.ExecutionQuery) ([]store
 	if q.Before > 0 {
 		before = int64(q.Before)
 	}
-	text, args := listAll, []any{int64(q.Machine), before, max(q.Limit, 0)}
+	l, args := &listMachine, []any{int64(q.Machine), before, max(q.Limit, 0)}
+	switch {
+	case q.Via.Alias != "":
+		l, args = &listAlias, append(args, q.Via.Alias)
+	case q.Via.Number != 0:
+		l, args = &listVersion, append(args, q.Via.Number)
+	}
+	text := l.all
 	if q.Status != nil {
-		text, args = listByStatus, []any{int64(q.Machine), int64(*q.Status), before, max(q.Limit, 0)}
+		text = l.ofStatus[*q.Status]
 	}
 	list, err := all(ctx, s.read, func(x *store.Execution, rows *sql.Rows) error { return rows.Scan(listed(x)...) }, text, args...)
 	return list, wrap(err, "list the executions of machine %d", q.Machine)
@@ -238,6 +254,30 @@ func (s *Store) Revision(ctx context.Context, id store.RevisionID) (store.Revisi
 	return r, wrap(err, "revision %d", id)
 }
 
+// Version finds a version of a machine by its number.
+func (s *Store) Version(ctx context.Context, machine store.MachineID, number int64) (store.Version, error) {
+	v, err := s.read.version(ctx, machine, number)
+	return v, wrap(err, "version %d of machine %d", number, machine)
+}
+
+// Versions lists a machine's versions, newest first.
+func (s *Store) Versions(ctx context.Context, machine store.MachineID, before int64, limit int) ([]store.Version, error) {
+	list, err := s.read.versions(ctx, machine, before, limit)
+	return list, wrap(err, "list the versions of machine %d", machine)
+}
+
+// Alias finds an alias of a machine by its name.
+func (s *Store) Alias(ctx context.Context, machine store.MachineID, name string) (store.Alias, error) {
+	a, err := s.read.alias(ctx, machine, name)
+	return a, wrap(err, "alias %q of machine %d", name, machine)
+}
+
+// Aliases lists a machine's aliases by name.
+func (s *Store) Aliases(ctx context.Context, machine store.MachineID, afterName string, limit int) ([]store.Alias, error) {
+	list, err := s.read.aliases(ctx, machine, afterName, limit)
+	return list, wrap(err, "list the aliases of machine %d", machine)
+}
+
 // Activity finds an activity by its name.
 func (s *Store) Activity(ctx context.Context, name string) (store.Activity, error) {
 	a, err := s.read.activity(ctx, name)
@@ -253,6 +293,8 @@ func (s *Store) Activities(ctx context.Context, afterName string, limit int) ([]
 
 const (
 	selectMachine  = "SELECT id, name, type, current, created, updated, deleting, tags FROM machines"
+	selectVersion  = "SELECT machine, number, revision, created, description FROM versions"
+	selectAlias    = "SELECT machine, name, created, updated, description, routes FROM aliases"
 	selectActivity = "SELECT id, name, created, configuration, tags FROM activities"
 )
 
@@ -276,6 +318,46 @@ func (s *statements) revision(ctx context.Context, id store.RevisionID) (r store
 	err = s.row(ctx, []any{&r.ID, &r.Machine, &r.UUID, &r.Definition, &r.RoleARN, &r.CreatedAt, &r.Configuration},
 		"SELECT id, machine, uuid, definition, role, created, configuration FROM revisions WHERE id = ?", int64(id))
 	return r, err
+}
+
+func (s *statements) version(ctx context.Context, machine store.MachineID, number int64) (v store.Version, err error) {
+	err = scanVersion(&v, func(dest ...any) error {
+		return s.row(ctx, dest, selectVersion+" WHERE machine = ? AND number = ?", int64(machine), number)
+	})
+	return v, err
+}
+
+func (s *statements) versions(ctx context.Context, machine store.MachineID, before int64, limit int) ([]store.Version, error) {
+	if before <= 0 {
+		before = math.MaxInt64
+	}
+	return all(ctx, s, func(v *store.Version, rows *sql.Rows) error { return scanVersion(v, rows.Scan) },
+		selectVersion+" WHERE machine = ? AND number < ? ORDER BY number DESC LIMIT ?", int64(machine), before, max(limit, 0))
+}
+
+func scanVersion(v *store.Version, scan func(...any) error) error {
+	return scan(&v.Machine, &v.Number, &v.Revision, &v.CreatedAt, &v.Description)
+}
+
+func (s *statements) alias(ctx context.Context, machine store.MachineID, name string) (a store.Alias, err error) {
+	err = scanAlias(&a, func(dest ...any) error {
+		return s.row(ctx, dest, selectAlias+" WHERE machine = ? AND name = ?", int64(machine), name)
+	})
+	return a, err
+}
+
+func (s *statements) aliases(ctx context.Context, machine store.MachineID, afterName string, limit int) ([]store.Alias, error) {
+	return all(ctx, s, func(a *store.Alias, rows *sql.Rows) error { return scanAlias(a, rows.Scan) },
+		selectAlias+" WHERE machine = ? AND name > ? ORDER BY name LIMIT ?", int64(machine), afterName, max(limit, 0))
+}
+
+func scanAlias(a *store.Alias, scan func(...any) error) (err error) {
+	var routes string
+	if err := scan(&a.Machine, &a.Name, &a.CreatedAt, &a.UpdatedAt, &a.Description, &routes); err != nil {
+		return err
+	}
+	a.Routes, err = decodeRoutes(routes)
+	return err
 }
 
 func (s *statements) activity(ctx context.Context, name string) (a store.Activity, err error) {

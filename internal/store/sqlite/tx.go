@@ -90,6 +90,26 @@ func (t *tx) Revision(ctx context.Context, id store.RevisionID) (store.Revision,
 	return r, t.note(err)
 }
 
+func (t *tx) Version(ctx context.Context, machine store.MachineID, number int64) (store.Version, error) {
+	v, err := t.w.version(context.WithoutCancel(ctx), machine, number)
+	return v, t.note(err)
+}
+
+func (t *tx) Versions(ctx context.Context, machine store.MachineID, before int64, limit int) ([]store.Version, error) {
+	list, err := t.w.versions(context.WithoutCancel(ctx), machine, before, limit)
+	return list, t.note(err)
+}
+
+func (t *tx) Alias(ctx context.Context, machine store.MachineID, name string) (store.Alias, error) {
+	a, err := t.w.alias(context.WithoutCancel(ctx), machine, name)
+	return a, t.note(err)
+}
+
+func (t *tx) Aliases(ctx context.Context, machine store.MachineID, afterName string, limit int) ([]store.Alias, error) {
+	list, err := t.w.aliases(context.WithoutCancel(ctx), machine, afterName, limit)
+	return list, t.note(err)
+}
+
 func (t *tx) Activity(ctx context.Context, name string) (store.Activity, error) {
 	a, err := t.w.activity(context.WithoutCancel(ctx), name)
 	return a, t.note(err)
@@ -127,7 +147,43 @@ func (t *tx) SaveMachine(ctx context.Context, m store.Machine) error {
 }
 
 func (t *tx) DeleteMachine(ctx context.Context, id store.MachineID) error {
-	return t.change(ctx, "DELETE FROM machines WHERE id = ?", int64(id))
+	if err := t.change(ctx, "DELETE FROM machines WHERE id = ?", int64(id)); err != nil {
+		return err
+	}
+	if _, err := t.exec(ctx, "DELETE FROM versions WHERE machine = ?", int64(id)); err != nil {
+		return err
+	}
+	_, err := t.exec(ctx, "DELETE FROM aliases WHERE machine = ?", int64(id))
+	return err
+}
+
+func (t *tx) AddVersion(ctx context.Context, v store.Version) (store.Version, error) {
+	if err := t.change(ctx, "UPDATE machines SET last_version = last_version + 1 WHERE id = ?", int64(v.Machine)); err != nil {
+		return store.Version{}, err
+	}
+	if err := t.note(t.w.row(context.WithoutCancel(ctx), []any{&v.Number}, "SELECT last_version FROM machines WHERE id = ?", int64(v.Machine))); err != nil {
+		return store.Version{}, err
+	}
+	_, err := t.exec(ctx, "INSERT INTO versions (machine, number, revision, created, description) VALUES (?, ?, ?, ?, ?)",
+		int64(v.Machine), v.Number, int64(v.Revision), v.CreatedAt, v.Description)
+	return v, err
+}
+
+func (t *tx) DeleteVersion(ctx context.Context, machine store.MachineID, number int64) error {
+	return t.change(ctx, "DELETE FROM versions WHERE machine = ? AND number = ?", int64(machine), number)
+}
+
+func (t *tx) SaveAlias(ctx context.Context, a store.Alias) error {
+	return t.change(ctx, `
+		INSERT INTO aliases (machine, name, created, updated, description, routes)
+		SELECT id, ?, ?, ?, ?, ? FROM machines WHERE id = ?
+		ON CONFLICT (machine, name) DO UPDATE
+		SET created = excluded.created, updated = excluded.updated, description = excluded.description, routes = excluded.routes`,
+		a.Name, a.CreatedAt, a.UpdatedAt, a.Description, encodeRoutes(a.Routes), int64(a.Machine))
+}
+
+func (t *tx) DeleteAlias(ctx context.Context, machine store.MachineID, name string) error {
+	return t.change(ctx, "DELETE FROM aliases WHERE machine = ? AND name = ?", int64(machine), name)
 }
 
 func (t *tx) CreateActivity(ctx context.Context, a store.Activity) (store.Activity, error) {
@@ -156,6 +212,22 @@ func encodeTags(tags []store.Tag) string {
 	}
 	text, _ := json.Marshal(tags) // strings alone cannot fail
 	return string(text)
+}
+
+// encodeRoutes writes routes as JSON; no routes are "".
+func encodeRoutes(routes []store.Route) string {
+	if len(routes) == 0 {
+		return ""
+	}
+	text, _ := json.Marshal(routes) // numbers alone cannot fail
+	return string(text)
+}
+
+func decodeRoutes(text string) (routes []store.Route, err error) {
+	if text == "" {
+		return nil, nil
+	}
+	return routes, json.Unmarshal([]byte(text), &routes)
 }
 
 func decodeTags(text string) (tags []store.Tag, err error) {

@@ -139,7 +139,7 @@ func (m *model) execution() store.ExecutionCommit {
 		x.Version = 0
 		x.New = &store.NewExecution{
 			Machine: store.MachineID(1 + r.IntN(modelMachines)), Revision: 1, Name: fmt.Sprint("name-", r.IntN(40)),
-			Generated: r.IntN(2) == 0, StartedAt: r.Int64N(1e12), Input: m.text(), Trace: m.text(),
+			Generated: r.IntN(2) == 0, StartedAt: r.Int64N(1e12), Input: m.text(), Trace: m.text(), Via: m.via(),
 		}
 	}
 	for range r.IntN(3) {
@@ -163,6 +163,16 @@ func (m *model) execution() store.ExecutionCommit {
 		}
 	}
 	return x
+}
+
+func (m *model) via() (via store.Via) {
+	if m.rand.IntN(2) == 0 {
+		via.Number = 1 + m.rand.Int64N(3)
+	}
+	if via.Number > 0 && m.rand.IntN(2) == 0 {
+		via.Alias = fmt.Sprint("alias-", m.rand.IntN(3))
+	}
+	return via
 }
 
 func (m *model) delta() engine.Delta {
@@ -237,7 +247,8 @@ func (m *model) write() func(context.Context, store.Tx, *side) error {
 func (m *model) change() func(context.Context, store.Tx, *side) error {
 	r := m.rand
 	name, which, tags, text, at := fmt.Sprint("record-", r.IntN(6)), r.IntN(1000), m.tags(), m.text(), r.Int64N(1e12)
-	switch r.IntN(8) {
+	number := 1 + r.Int64N(6)
+	switch r.IntN(13) {
 	case 0, 1:
 		return func(ctx context.Context, tx store.Tx, s *side) error {
 			created, err := tx.CreateMachine(ctx, store.Machine{Name: name, Type: "STANDARD", CreatedAt: at, UpdatedAt: at, Tags: tags},
@@ -275,6 +286,23 @@ func (m *model) change() func(context.Context, store.Tx, *side) error {
 		return func(ctx context.Context, tx store.Tx, s *side) error {
 			return tx.SaveActivity(ctx, store.Activity{ID: pick(s.activities, which), Tags: tags})
 		}
+	case 7, 8:
+		return func(ctx context.Context, tx store.Tx, s *side) error {
+			_, err := tx.AddVersion(ctx, store.Version{Machine: pick(s.machines, which), Revision: store.RevisionID(number), Description: text, CreatedAt: at})
+			return err
+		}
+	case 9:
+		return func(ctx context.Context, tx store.Tx, s *side) error {
+			return tx.DeleteVersion(ctx, pick(s.machines, which), number)
+		}
+	case 10:
+		return func(ctx context.Context, tx store.Tx, s *side) error {
+			return tx.SaveAlias(ctx, store.Alias{Machine: pick(s.machines, which), Name: name, Description: text, Routes: []store.Route{{Number: number, Weight: at}}})
+		}
+	case 11:
+		return func(ctx context.Context, tx store.Tx, s *side) error {
+			return tx.DeleteAlias(ctx, pick(s.machines, which), name)
+		}
 	default:
 		return func(ctx context.Context, tx store.Tx, s *side) error {
 			return tx.DeleteActivity(ctx, pick(s.activities, which))
@@ -302,6 +330,8 @@ type shown struct {
 	Due        []store.DueExecution
 	Queues     [][]store.QueuedTask
 	Machines   []store.Machine
+	Versions   [][]store.Version
+	Aliases    [][]store.Alias
 	Revisions  []store.Revision
 	Activities []store.Activity
 }
@@ -360,11 +390,13 @@ func dump(t *testing.T, s *side) (d shown) {
 			}
 		}
 		for status := engine.Running; status <= engine.Aborted+1; status++ {
-			q := store.ExecutionQuery{Machine: machine, Status: &status, Limit: 3}
-			if status > engine.Aborted {
-				q.Status = nil
+			for _, via := range []store.Via{{}, {Number: 2}, {Alias: "alias-1"}} {
+				q := store.ExecutionQuery{Machine: machine, Via: via, Status: &status, Limit: 3}
+				if status > engine.Aborted {
+					q.Status = nil
+				}
+				d.Lists = append(d.Lists, pages(t, s, q))
 			}
-			d.Lists = append(d.Lists, pages(t, s, q))
 		}
 	}
 	d.Pending, err = s.Pending(ctx, 0, 1000)
@@ -388,6 +420,17 @@ func dump(t *testing.T, s *side) (d shown) {
 	check(err)
 	for i := range d.Machines {
 		m := &d.Machines[i]
+		versions, err := s.Store.Versions(ctx, m.ID, 0, 1000)
+		check(err)
+		for i := range versions {
+			versions[i].Machine = 0
+		}
+		aliases, err := s.Store.Aliases(ctx, m.ID, "", 1000)
+		check(err)
+		for i := range aliases {
+			aliases[i].Machine = 0
+		}
+		d.Versions, d.Aliases = append(d.Versions, versions), append(d.Aliases, aliases)
 		m.ID = store.MachineID(slices.Index(s.machines, m.ID))
 		m.Current = store.RevisionID(slices.Index(s.revisions, m.Current))
 	}

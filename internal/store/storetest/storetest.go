@@ -37,6 +37,9 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"HistoryOfThousands":  historyOfThousands,
 		"Machines":            machines,
 		"Revisions":           revisions,
+		"Versions":            versions,
+		"Aliases":             aliases,
+		"ListVia":             listVia,
 		"Activities":          activities,
 		"WritesAreUndone":     writesAreUndone,
 		"WritesSeeThemselves": writesSeeThemselves,
@@ -655,6 +658,146 @@ func revisions(w *world) {
 	same(w, "machine", m)(w.Machine(ctx, "m"))
 }
 
+// machine makes a machine of that name.
+func (w *world) machine(name string) (m store.Machine) {
+	w.Helper()
+	w.write(func(tx store.Tx) (err error) {
+		m, err = tx.CreateMachine(ctx, store.Machine{Name: name}, store.Revision{})
+		return err
+	})
+	return m
+}
+
+func versions(w *world) {
+	m, other := w.machine("m"), w.machine("other")
+	add := func(m store.Machine, want int64) (v store.Version) {
+		w.Helper()
+		v = store.Version{Machine: m.ID, Number: 77, Revision: m.Current, Description: fmt.Sprint("d", want), CreatedAt: want}
+		w.write(func(tx store.Tx) (err error) { v, err = tx.AddVersion(ctx, v); return err })
+		if v.Number != want {
+			w.Errorf("version %d, want %d", v.Number, want)
+		}
+		return v
+	}
+	one, two, three := add(m, 1), add(m, 2), add(m, 3)
+	add(other, 1)
+	same(w, "two", two)(w.Version(ctx, m.ID, 2))
+	same(w, "all", []store.Version{three, two, one})(w.Versions(ctx, m.ID, 0, 10))
+	same(w, "first page", []store.Version{three, two})(w.Versions(ctx, m.ID, 0, 2))
+	same(w, "second page", []store.Version{one})(w.Versions(ctx, m.ID, 2, 2))
+	same(w, "none", []store.Version(nil))(w.Versions(ctx, m.ID, 1, 2))
+	same(w, "limit 0", []store.Version(nil))(w.Versions(ctx, m.ID, 0, 0))
+
+	// A number is not used again, not even by an undone write.
+	w.write(func(tx store.Tx) error { return tx.DeleteVersion(ctx, m.ID, 3) })
+	_, err := w.Version(ctx, m.ID, 3)
+	w.fails("deleted", err, store.ErrNotFound)
+	w.fails("twice", w.tryWrite(func(tx store.Tx) error { return tx.DeleteVersion(ctx, m.ID, 3) }), store.ErrNotFound)
+	refused := errors.New("refused")
+	w.fails("undone", w.tryWrite(func(tx store.Tx) error {
+		v, err := tx.AddVersion(ctx, store.Version{Machine: m.ID})
+		same(w, "seen by its own write", []store.Version{v})(tx.Versions(ctx, m.ID, 0, 1))
+		same(w, "seen by its own write", v)(tx.Version(ctx, m.ID, v.Number))
+		return errors.Join(err, tx.DeleteVersion(ctx, m.ID, 1), refused)
+	}), refused)
+	same(w, "undone", []store.Version{two, one})(w.Versions(ctx, m.ID, 0, 10))
+	four := add(m, 4)
+
+	w.write(func(tx store.Tx) error { return tx.DeleteMachine(ctx, other.ID) })
+	same(w, "of a deleted machine", []store.Version(nil))(w.Versions(ctx, other.ID, 0, 10))
+	same(w, "of the one that stays", []store.Version{four, two, one})(w.Versions(ctx, m.ID, 0, 10))
+	add(w.machine("other"), 1)
+}
+
+func aliases(w *world) {
+	m, other := w.machine("m"), w.machine("other")
+	save := func(m store.Machine, name string, at int64, routes ...store.Route) store.Alias {
+		a := store.Alias{Machine: m.ID, Name: name, Description: fmt.Sprint("d", at), Routes: routes, CreatedAt: at, UpdatedAt: at + 1}
+		w.write(func(tx store.Tx) error { return tx.SaveAlias(ctx, a) })
+		return a
+	}
+	b := save(m, "b", 1, store.Route{Number: 1, Weight: 100})
+	a := save(m, "a", 2, store.Route{Number: 1, Weight: 30}, store.Route{Number: 7, Weight: 70})
+	c := save(m, "C", 3)
+	save(other, "b", 4)
+	same(w, "a", a)(w.Alias(ctx, m.ID, "a"))
+	same(w, "all", []store.Alias{c, a, b})(w.Aliases(ctx, m.ID, "", 10))
+	same(w, "first page", []store.Alias{c, a})(w.Aliases(ctx, m.ID, "", 2))
+	same(w, "second page", []store.Alias{b})(w.Aliases(ctx, m.ID, "a", 2))
+	a = save(m, "a", 5, store.Route{Number: 2, Weight: 100})
+	same(w, "saved again", a)(w.Alias(ctx, m.ID, "a"))
+
+	refused := errors.New("refused")
+	w.fails("undone", w.tryWrite(func(tx store.Tx) error {
+		changed := a
+		changed.Routes = nil
+		err := errors.Join(tx.DeleteAlias(ctx, m.ID, "b"), tx.SaveAlias(ctx, changed), tx.SaveAlias(ctx, store.Alias{Machine: m.ID, Name: "new"}))
+		same(w, "seen by its own write", changed)(tx.Alias(ctx, m.ID, "a"))
+		same(w, "seen by its own write", []store.Alias{c, changed})(tx.Aliases(ctx, m.ID, "", 2))
+		return errors.Join(err, refused)
+	}), refused)
+	same(w, "undone", []store.Alias{c, a, b})(w.Aliases(ctx, m.ID, "", 10))
+
+	w.write(func(tx store.Tx) error { return tx.DeleteAlias(ctx, m.ID, "b") })
+	_, err := w.Alias(ctx, m.ID, "b")
+	w.fails("deleted", err, store.ErrNotFound)
+	w.write(func(tx store.Tx) error { return tx.DeleteMachine(ctx, other.ID) })
+	same(w, "of a deleted machine", []store.Alias(nil))(w.Aliases(ctx, other.ID, "", 10))
+	same(w, "of the one that stays", []store.Alias{c, a})(w.Aliases(ctx, m.ID, "", 10))
+}
+
+// listVia lists the executions that one version, or one alias, has started.
+func listVia(w *world) {
+	start := func(id store.ExecutionID, machine store.MachineID, via store.Via, status engine.Status) {
+		w.keep(store.ExecutionCommit{ID: id, Delta: engine.Delta{Status: status},
+			New: &store.NewExecution{Machine: machine, Name: fmt.Sprint(id), Generated: true, Via: via}})
+	}
+	prod := store.Via{Number: 1, Alias: "prod"}
+	start(1, 1, store.Via{}, engine.Running)
+	start(2, 1, prod, engine.Failed)
+	start(3, 1, store.Via{Number: 1}, engine.Running)
+	start(4, 1, store.Via{Number: 2, Alias: "prod"}, engine.Running)
+	start(5, 1, store.Via{Number: 2}, engine.Succeeded)
+	start(6, 2, prod, engine.Running)
+	start(7, 1, prod, engine.Running)
+
+	f := func(via store.Via, before store.ExecutionID, limit int, want ...store.ExecutionID) {
+		w.Helper()
+		list, err := w.Executions(ctx, store.ExecutionQuery{Machine: 1, Via: via, Before: before, Limit: limit})
+		var got []store.ExecutionID
+		for _, x := range list {
+			got = append(got, x.ID)
+		}
+		same(w, fmt.Sprintf("%+v before %d", via, before), want)(got, err)
+	}
+	f(store.Via{}, 0, 10, 7, 5, 4, 3, 2, 1)
+	f(store.Via{Number: 1}, 0, 10, 7, 3, 2)
+	f(store.Via{Number: 2}, 0, 10, 5, 4)
+	f(store.Via{Number: 3}, 0, 10)
+	f(store.Via{Alias: "prod"}, 0, 10, 7, 4, 2)
+	f(store.Via{Alias: "prod"}, 0, 2, 7, 4)
+	f(store.Via{Alias: "prod"}, 4, 2, 2)
+	f(store.Via{Number: 1}, 7, 1, 3)
+	f(store.Via{Alias: "gone"}, 0, 10)
+	running := engine.Running
+	q := store.ExecutionQuery{Machine: 1, Via: store.Via{Alias: "prod"}, Status: &running, Limit: 10}
+	if list, err := w.Executions(ctx, q); err != nil || len(list) != 2 || list[0].ID != 7 || list[1].ID != 4 || list[0].Via != prod {
+		w.Errorf("running ones: %+v, %v", list, err)
+	}
+	w.keep(store.ExecutionCommit{ID: 7, Version: 1, Delta: engine.Delta{Status: engine.Succeeded}})
+	if list, err := w.Executions(ctx, q); err != nil || len(list) != 1 || list[0].ID != 4 {
+		w.Errorf("after one has ended: %+v, %v", list, err)
+	}
+	for _, id := range []store.ExecutionID{2, 7} {
+		if x, err := w.Execution(ctx, id); err != nil || x.Via != prod {
+			w.Errorf("execution %d: %+v, %v", id, x, err)
+		}
+		if r, err := w.Snapshot(ctx, id); err != nil || r.Execution.Via != prod {
+			w.Errorf("snapshot of %d: %+v, %v", id, r.Execution, err)
+		}
+	}
+}
+
 func activities(w *world) {
 	a := store.Activity{Name: "b", CreatedAt: 10, Configuration: []byte("{}"), Tags: []store.Tag{{Key: "k", Value: "v"}}}
 	w.write(func(tx store.Tx) (err error) { a, err = tx.CreateActivity(ctx, a); return err })
@@ -778,6 +921,10 @@ func nothingThere(w *world) {
 	w.fails("MachineByID", err, store.ErrNotFound)
 	_, err = w.Revision(ctx, 1)
 	w.fails("Revision", err, store.ErrNotFound)
+	_, err = w.Version(ctx, 1, 1)
+	w.fails("Version", err, store.ErrNotFound)
+	_, err = w.Alias(ctx, 1, "a")
+	w.fails("Alias", err, store.ErrNotFound)
 	_, err = w.Activity(ctx, "a")
 	w.fails("Activity", err, store.ErrNotFound)
 	same(w, "LastExecution", store.ExecutionID(0))(w.LastExecution(ctx))
@@ -794,6 +941,15 @@ func nothingThere(w *world) {
 		w.fails("tx.AddRevision", err, store.ErrNotFound)
 		w.fails("tx.SaveMachine", tx.SaveMachine(ctx, store.Machine{ID: 1}), store.ErrNotFound)
 		w.fails("tx.DeleteMachine", tx.DeleteMachine(ctx, 1), store.ErrNotFound)
+		_, err = tx.Version(ctx, 1, 1)
+		w.fails("tx.Version", err, store.ErrNotFound)
+		_, err = tx.Alias(ctx, 1, "a")
+		w.fails("tx.Alias", err, store.ErrNotFound)
+		_, err = tx.AddVersion(ctx, store.Version{Machine: 1})
+		w.fails("tx.AddVersion", err, store.ErrNotFound)
+		w.fails("tx.DeleteVersion", tx.DeleteVersion(ctx, 1, 1), store.ErrNotFound)
+		w.fails("tx.SaveAlias", tx.SaveAlias(ctx, store.Alias{Machine: 1, Name: "a"}), store.ErrNotFound)
+		w.fails("tx.DeleteAlias", tx.DeleteAlias(ctx, 1, "a"), store.ErrNotFound)
 		w.fails("tx.SaveActivity", tx.SaveActivity(ctx, store.Activity{ID: 1}), store.ErrNotFound)
 		w.fails("tx.DeleteActivity", tx.DeleteActivity(ctx, 1), store.ErrNotFound)
 		return nil
