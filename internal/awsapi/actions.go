@@ -44,7 +44,7 @@ var actions = map[string]action{
 	"DeleteStateMachineAlias":    unsupported("aliases of state machines"),
 	"DescribeStateMachineAlias":  unsupported("aliases of state machines"),
 	"ListStateMachineAliases":    unsupported("aliases of state machines"),
-	"RedriveExecution":           unsupported("redriving executions"),
+	"RedriveExecution":           (*Server).redriveExecution,
 	"DescribeMapRun":             unsupported("distributed maps"),
 	"ListMapRuns":                unsupported("distributed maps"),
 	"UpdateMapRun":               unsupported("distributed maps"),

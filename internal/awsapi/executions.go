@@ -187,7 +187,8 @@ func (s *Server) describeItem(o *object, machine string, x *store.Execution) {
 	o.text("status", x.Status.String())
 	o.time("startDate", x.StartedAt)
 	o.timeIf("stopDate", x.StoppedAt)
-	o.number("redriveCount", 0)
+	o.number("redriveCount", x.Redrives)
+	o.timeIf("redriveDate", x.RedrivenAt)
 }
 
 func included(yes bool) string {
@@ -269,17 +270,19 @@ func (s *Server) listExecutions(ctx context.Context, in *input, out []byte) ([]b
 		}
 		q.Before = store.ExecutionID(before)
 	}
-	var list []store.Execution
-	if redriven != "REDRIVEN" { // nothing is, so far
-		if list, err = s.store.Executions(ctx, q); err != nil {
-			return nil, err
-		}
+	list, err := s.store.Executions(ctx, q)
+	if err != nil {
+		return nil, err
 	}
 	o := newObject(out)
 	o.list("executions")
 	for i := range list[:min(len(list), p.limit)] {
+		x := &list[i]
+		if redriven != "" && (redriven == "REDRIVEN") != (x.Redrives > 0) {
+			continue // a page may be shorter than asked for
+		}
 		o.item()
-		s.describeItem(&o, name, &list[i])
+		s.describeItem(&o, name, x)
 		o.close()
 	}
 	o.endList()

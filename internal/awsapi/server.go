@@ -70,6 +70,7 @@ type Server struct {
 	machines machineCache
 	pollers  pollers
 	sweeps   sweeps
+	redrives redriveTokens
 }
 
 // NewServer makes a Server over a store and the engine that writes to it. Close

@@ -144,6 +144,10 @@ func New(x Execution) *Snapshot {
 // Running reports whether the execution has not ended.
 func (s *Snapshot) Running() bool { return s.Status == Running }
 
+// RedrivenAt is when the execution was last begun again, in Unix milliseconds;
+// 0: never.
+func (s *Snapshot) RedrivenAt() int64 { return s.redriven }
+
 // LastEvent is the id of the newest history event.
 func (s *Snapshot) LastEvent() int64 { return s.lastEvent }
 
@@ -210,6 +214,9 @@ type Delta struct {
 	Error     *string
 	Cause     *string
 
+	Redrives   int64 // how often the execution was begun again
+	RedrivenAt int64 // when last, in Unix milliseconds
+
 	Due     int64 // see Snapshot.Due
 	Pending bool  // must be looked at after a crash: see Resume
 	History Chunk // Count 0: no new events
@@ -229,12 +236,13 @@ func (s *Snapshot) Flush() Delta {
 	d := Delta{
 		Status:    s.Status,
 		StoppedAt: s.StoppedAt,
-		Error:     s.Error,
-		Cause:     s.Cause,
-		Due:       s.Due(),
-		Pending:   s.pending(),
-		History:   s.history.chunk,
-		Removed:   s.removed,
+		Redrives:  s.redrives, RedrivenAt: s.redriven,
+		Error:   s.Error,
+		Cause:   s.Cause,
+		Due:     s.Due(),
+		Pending: s.pending(),
+		History: s.history.chunk,
+		Removed: s.removed,
 	}
 	if s.Output != nil {
 		text := s.Output.JSON()

@@ -175,7 +175,10 @@ type Execution struct {
 	StoppedAt int64 // 0 while it runs
 	LastEvent int64 // id of the newest history event
 	Trace     string
-	Via       Via
+
+	Redrives   int64 // how often it was begun again
+	RedrivenAt int64 // when last, in Unix milliseconds; 0: never
+	Via        Via
 
 	// Executions leaves these empty.
 	Input  string

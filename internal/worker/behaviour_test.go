@@ -330,3 +330,37 @@ func changed(token string) string {
 	}
 	return token[:len(token)-1] + last
 }
+
+// TestRedrive begins a failed execution again, from the store and at the state
+// that failed.
+func TestRedrive(t *testing.T) {
+	fail := atomic.Bool{}
+	fail.Store(true)
+	h := start(t, openSQLite(t), func(_ *worker.Config, tasks *task.Registry) {
+		tasks.Add("lambda:invoke", taskFunc(func(_ context.Context, c *task.Call) (task.Result, error) {
+			if fail.Load() {
+				return task.Result{}, task.Fail("Boom", "it went off")
+			}
+			return task.Result{Output: `{"FunctionName":"f"}`}, nil
+		}))
+	})
+	m := h.machine("m", chain(taskState, 2))
+	x := h.begin(m, "x", `{}`)
+	if c := h.wait(x.ID); c.Delta.Status != engine.Failed {
+		t.Fatalf("ended %s", c.Delta.Status)
+	}
+	fail.Store(false)
+	if err := h.Deliver(t.Context(), x.ID, engine.Redriven{At: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	if c := h.wait(x.ID); c.Delta.Status != engine.Succeeded {
+		t.Errorf("after the redrive it ended %s", c.Delta.Status)
+	}
+	found, err := h.Lookup(t.Context(), "m", "x")
+	if err != nil || found.Redrives != 1 || found.RedrivenAt == 0 || found.Error != nil {
+		t.Errorf("%+v, %v", found, err)
+	}
+	if err := h.Deliver(t.Context(), x.ID, engine.Redriven{At: time.Now()}); !errors.Is(err, engine.ErrNotWaiting) {
+		t.Errorf("redriving what has succeeded: %v", err)
+	}
+}

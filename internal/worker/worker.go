@@ -455,13 +455,14 @@ func (w *Worker) load(ctx context.Context, x *execution) {
 // errDefect marks what is wrong with an execution and will stay so.
 var errDefect = errors.New("execution is parked")
 
-// restore reads x's snapshot. An execution that has ended waits for nothing.
+// restore reads x's snapshot. An execution that has succeeded waits for nothing;
+// one that ended otherwise may be redriven.
 func (w *Worker) restore(ctx context.Context, x *execution) error {
 	r, err := w.store.Snapshot(ctx, x.id)
 	if err != nil {
 		return fmt.Errorf("read execution %d: %w", x.id, err)
 	}
-	if r.Execution.Status != engine.Running {
+	if r.Execution.Status == engine.Succeeded {
 		return engine.ErrNotWaiting
 	}
 	m, err := w.machines.get(ctx, r.Execution.Revision)
@@ -472,6 +473,11 @@ func (w *Worker) restore(ctx context.Context, x *execution) error {
 	snap, err := engine.Restore(w.facts(x.id, m, &began), r.Head, r.Frames)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errDefect, err)
+	}
+	if r.Execution.Status != engine.Running { // frozen, until it is redriven
+		snap.Status, snap.StoppedAt = r.Execution.Status, r.Execution.StoppedAt
+		snap.Error, snap.Cause = r.Execution.Error, r.Execution.Cause
+		x.ended = true
 	}
 	x.env, x.machine, x.snap, x.arn = w.env(x.id, m), m, snap, snap.Execution.ARN
 	x.version, x.durable = r.Execution.Version, r.Execution.Version

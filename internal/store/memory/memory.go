@@ -135,6 +135,7 @@ func (s *Store) keep(x *store.ExecutionCommit) {
 	r := &kept.record
 	r.Version++
 	r.Status, r.StoppedAt = d.Status, d.StoppedAt
+	r.Redrives, r.RedrivenAt = d.Redrives, d.RedrivenAt
 	r.Output, r.Error, r.Cause = d.Output, d.Error, d.Cause
 	if h := d.History; h.Count > 0 {
 		r.LastEvent = h.First + h.Count - 1

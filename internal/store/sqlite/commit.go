@@ -283,6 +283,11 @@ func (w *writer) update(ctx context.Context, x *store.ExecutionCommit) (guard, e
 	if _, err := w.exec(ctx, updates[set], w.args...); err != nil {
 		return nil, err
 	}
+	if d.Redrives > 0 && engine.Status(status) != engine.Running {
+		if _, err := w.exec(ctx, "INSERT INTO redrives VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = excluded.count, at = excluded.at", int64(x.ID), d.Redrives, d.RedrivenAt); err != nil {
+			return nil, err
+		}
+	}
 	if d.Status == engine.Succeeded {
 		_, err = w.exec(ctx, "DELETE FROM frames WHERE execution = ?", int64(x.ID))
 	}

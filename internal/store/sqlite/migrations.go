@@ -172,6 +172,14 @@ CREATE TABLE aliases (
 	PRIMARY KEY (machine, name)
 ) STRICT, WITHOUT ROWID;
 `,
+	// 3: redrives. Few executions have any, so their rows stay as they are.
+	`
+CREATE TABLE redrives (
+	execution INTEGER PRIMARY KEY,
+	count     INTEGER NOT NULL,
+	at        INTEGER NOT NULL -- of the last one
+) STRICT;
+`,
 }
 
 // migrate brings the file to the newest format, in one transaction, and

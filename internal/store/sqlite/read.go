@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	listedColumns  = "x.id, x.machine, x.revision, x.name, x.version, x.status, x.started, x.stopped, x.last_event, x.trace, x.via_version, x.via_alias"
+	listedColumns = "x.id, x.machine, x.revision, x.name, x.version, x.status, x.started, x.stopped, x.last_event, x.trace, x.via_version, x.via_alias" +
+		", coalesce((SELECT count FROM redrives WHERE execution = x.id), 0), coalesce((SELECT at FROM redrives WHERE execution = x.id), 0)"
 	detailColumns  = ", coalesce(x.input, (SELECT data FROM inputs WHERE execution = x.id)), x.output, x.error, x.cause"
 	executionByID  = "SELECT " + listedColumns + detailColumns + " FROM executions x WHERE x.id = ?"
 	executionNamed = "SELECT " + listedColumns + detailColumns + " FROM names n JOIN executions x ON x.id = n.execution WHERE n.machine = ? AND n.name = ?"
@@ -23,7 +24,7 @@ const (
 
 // listed says where the listedColumns go.
 func listed(x *store.Execution) []any {
-	return []any{&x.ID, &x.Machine, &x.Revision, &x.Name, &x.Version, &x.Status, &x.StartedAt, &x.StoppedAt, &x.LastEvent, &x.Trace, &x.Via.Number, &x.Via.Alias}
+	return []any{&x.ID, &x.Machine, &x.Revision, &x.Name, &x.Version, &x.Status, &x.StartedAt, &x.StoppedAt, &x.LastEvent, &x.Trace, &x.Via.Number, &x.Via.Alias, &x.Redrives, &x.RedrivenAt}
 }
 
 // detailed says where the listedColumns and detailColumns go.
