@@ -261,9 +261,20 @@ func (w *Worker) readBack(ctx context.Context, b *Batch, unknown error) error {
 // act lets the outside hear of a batch that is durable.
 func (w *Worker) act(b *Batch) {
 	for i, e := range b.entries {
+		if c := &b.commit.Executions[i]; c.Err != nil {
+			w.refuse(e.x, e.deliveries, c.Err)
+		}
+	}
+	for _, l := range b.late { // before what may cancel it again
+		for _, command := range l.commands {
+			if d, ok := command.(*engine.Dispatch); ok && !l.x.refused {
+				w.dispatch(l.x, d)
+			}
+		}
+	}
+	for i, e := range b.entries {
 		c := &b.commit.Executions[i]
 		if c.Err != nil {
-			w.refuse(e.x, e.deliveries, c.Err)
 			continue
 		}
 		w.counts.transitions.Add(e.transitions)
@@ -280,11 +291,6 @@ func (w *Worker) act(b *Batch) {
 		if l.x.refused { // worked out from what did not become durable
 			w.refuse(l.x, []delivery{l.d}, store.ErrConflict)
 			continue
-		}
-		for _, command := range l.commands {
-			if d, ok := command.(*engine.Dispatch); ok {
-				w.dispatch(l.x, d)
-			}
 		}
 		w.answer(l.x, []delivery{l.d}, l.o)
 	}
@@ -362,6 +368,9 @@ func (w *Worker) dropRefused(b *Batch) {
 	list := w.refused
 	w.refused = nil
 	w.mu.Unlock()
+	if w.without(Prune) {
+		return
+	}
 	for _, r := range list {
 		x, deliveries := r.x, r.deliveries
 		if e := x.entry; e != nil {
@@ -400,11 +409,13 @@ func (w *Worker) Rollback(err error, batches ...*Batch) {
 			again = append(again, x)
 			back[x] = nil
 		}
-		if d.done == nil {
+		if d.done == nil && !w.without(Requeue) {
 			back[x] = append(back[x], d)
 			return
 		}
-		d.done(outcome{err: err})
+		if d.done != nil {
+			d.done(outcome{err: err})
+		}
 		w.pin(x, -1)
 	}
 	for _, b := range batches {
@@ -423,7 +434,7 @@ func (w *Worker) Rollback(err error, batches ...*Batch) {
 	for _, x := range again {
 		w.forget(x, back[x])
 	}
-	if errors.Is(err, store.ErrUnknown) { // it may have been kept after all, and nothing of it was done
+	if errors.Is(err, store.ErrUnknown) && !w.without(Doubt) { // it may have been kept after all, and nothing of it was done
 		w.activities.rewindAll()
 		w.mu.Lock()
 		w.doubt, w.timers.until = true, 0

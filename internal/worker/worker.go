@@ -55,7 +55,30 @@ type Config struct {
 	Committed func(*store.ExecutionCommit)
 	// Fatal is called when the store cannot go on; default: the process ends.
 	Fatal func(error)
+
+	// Without takes safeguards away. It is for the simulator, which shows so
+	// that it would notice; leave it 0.
+	Without Safeguard
 }
+
+// Safeguard is a set of things that a worker does for the day when a call to
+// the store fails.
+type Safeguard uint8
+
+// The safeguards that Config.Without can take away.
+const (
+	// Requeue: what a failed batch had consumed is applied again.
+	Requeue Safeguard = 1 << iota
+	// Prune: what has grown on a refused commit is dropped with it.
+	Prune
+	// Reread: events wait for an execution that could not be read.
+	Reread
+	// Doubt: after a commit of unknown outcome the store is asked what is to
+	// be done.
+	Doubt
+)
+
+func (w *Worker) without(s Safeguard) bool { return w.cfg.Without&s != 0 }
 
 // Worker runs the executions of one store.
 type Worker struct {
@@ -421,7 +444,7 @@ func (w *Worker) load(ctx context.Context, x *execution) {
 		w.mu.Unlock()
 		return
 	}
-	again := !errors.Is(err, engine.ErrNotWaiting) && !errors.Is(err, store.ErrNotFound) && !errors.Is(err, errDefect)
+	again := !errors.Is(err, engine.ErrNotWaiting) && !errors.Is(err, store.ErrNotFound) && !errors.Is(err, errDefect) && !w.without(Reread)
 	var refused, kept []delivery
 	w.mu.Lock()
 	for _, d := range x.mailbox {
