@@ -36,19 +36,21 @@ var actions = map[string]action{
 	"UntagResource":       (*Server).untagResource,
 	"ListTagsForResource": (*Server).listTagsForResource,
 
-	"PublishStateMachineVersion": unsupported("versions of state machines"),
-	"DeleteStateMachineVersion":  unsupported("versions of state machines"),
-	"ListStateMachineVersions":   unsupported("versions of state machines"),
-	"CreateStateMachineAlias":    unsupported("aliases of state machines"),
-	"UpdateStateMachineAlias":    unsupported("aliases of state machines"),
-	"DeleteStateMachineAlias":    unsupported("aliases of state machines"),
-	"DescribeStateMachineAlias":  unsupported("aliases of state machines"),
-	"ListStateMachineAliases":    unsupported("aliases of state machines"),
-	"RedriveExecution":           (*Server).redriveExecution,
-	"DescribeMapRun":             unsupported("distributed maps"),
-	"ListMapRuns":                unsupported("distributed maps"),
-	"UpdateMapRun":               unsupported("distributed maps"),
-	"TestState":                  unsupported("testing single states"),
+	"PublishStateMachineVersion": (*Server).publishStateMachineVersion,
+	"DeleteStateMachineVersion":  (*Server).deleteStateMachineVersion,
+	"ListStateMachineVersions":   (*Server).listStateMachineVersions,
+
+	"CreateStateMachineAlias":   (*Server).createStateMachineAlias,
+	"UpdateStateMachineAlias":   (*Server).updateStateMachineAlias,
+	"DeleteStateMachineAlias":   (*Server).deleteStateMachineAlias,
+	"DescribeStateMachineAlias": (*Server).describeStateMachineAlias,
+	"ListStateMachineAliases":   (*Server).listStateMachineAliases,
+
+	"RedriveExecution": (*Server).redriveExecution,
+	"DescribeMapRun":   unsupported("distributed maps"),
+	"ListMapRuns":      unsupported("distributed maps"),
+	"UpdateMapRun":     unsupported("distributed maps"),
+	"TestState":        unsupported("testing single states"),
 }
 
 // unsupported refuses an operation that is still to come.

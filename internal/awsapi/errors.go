@@ -41,7 +41,7 @@ var (
 	errMethod           = &Error{Code: "UnknownOperationException", Message: "The API takes POST requests only.", Status: http.StatusMethodNotAllowed}
 	errUnknownOperation = failed("UnknownOperationException", "The header X-Amz-Target does not name an operation of AWSStepFunctions.")
 	errContentType      = &Error{Code: "UnsupportedMediaTypeException", Message: "The Content-Type must be application/x-amz-json-1.0.", Status: http.StatusUnsupportedMediaType}
-	errTooLarge         = &Error{Code: "RequestEntityTooLargeException", Message: "The request is larger than 1048576 bytes.", Status: http.StatusRequestEntityTooLarge}
+	errTooLarge         = &Error{Code: "RequestEntityTooLargeException", Message: "The request is larger than this operation takes.", Status: http.StatusRequestEntityTooLarge}
 	errBody             = failed("SerializationException", "The request's body could not be read to its end.")
 )
 
@@ -110,6 +110,43 @@ func machineType() *Error {
 	return failed("StateMachineTypeNotSupported", "This operation is not supported by this type of state machine")
 }
 
+// conflict is what stands in the way of a change.
+func conflict(format string, args ...any) *Error {
+	e := failed("ConflictException", format, args...)
+	e.Status = http.StatusConflict
+	return e
+}
+
+func staleRevision(given, current string) *Error {
+	return conflict("Failed to publish the State Machine version for revision %s. The current State Machine revision is %s.", given, current)
+}
+
+func versionInUse(aliases []string) *Error {
+	return conflict("Version to be deleted must not be referenced by an alias. Current list of aliases referencing this version: [%s]", strings.Join(aliases, ", "))
+}
+
+func aliasExists() *Error {
+	return conflict("Failed to create alias because an alias with the same name and a different routing configuration already exists.")
+}
+
+// overQuota's text is not recorded.
+func overQuota(what string, most int) *Error {
+	e := failed("ServiceQuotaExceededException", "The state machine has reached the limit of %d %s.", most, what)
+	e.Status = http.StatusPaymentRequired
+	return e
+}
+
+// notAVersion's text is not recorded.
+func notAVersion(arn string) *Error {
+	return invalidRequest("A state machine version ARN is required. Received: %s", arn)
+}
+
+func invalidRouting(format string, args ...any) *Error {
+	e := invalidRequest(format, args...)
+	e.Reason = "INVALID_ROUTING_CONFIGURATION"
+	return e
+}
+
 func executionMissing(arn string) *Error {
 	return failed("ExecutionDoesNotExist", "Execution Does Not Exist: '%s'", arn)
 }
@@ -173,6 +210,13 @@ func invalidEncryption(why string) *Error {
 
 func nothingToUpdate() *Error {
 	return failed("MissingRequiredParameter", "Either the definition, the role ARN, the LoggingConfiguration, or the TracingConfiguration must be specified")
+}
+
+// nothingToRoute's text is not recorded, its reason is the guide's.
+func nothingToRoute() *Error {
+	e := invalidRequest("Either the description or the routing configuration must be specified")
+	e.Reason = "MISSING_REQUIRED_PARAMETER"
+	return e
 }
 
 func invalidDefinition(message string) *Error { return failed("InvalidDefinition", "%s", message) }

@@ -25,13 +25,10 @@ func (s *Server) startExecution(ctx context.Context, in *input, out []byte) ([]b
 	if err != nil {
 		return nil, err
 	}
-	name, err := s.machineName(arn)
-	if err != nil {
+	if err := s.choose(ctx, arn, &start); err != nil {
 		return nil, err
 	}
-	if start.Machine, err = s.machine(ctx, name); err != nil {
-		return nil, orMissing(err, machineMissing(arn))
-	}
+	name := start.Machine.Name
 	if start.Machine.Deleting {
 		return nil, machineDeleting(arn)
 	}
@@ -41,7 +38,6 @@ func (s *Server) startExecution(ctx context.Context, in *input, out []byte) ([]b
 	if why := checkInput(start.Input); why != "" {
 		return nil, invalidInput(why)
 	}
-	start.Revision = start.Machine.Current
 	x, err := s.engine.Start(ctx, start)
 	if err != nil {
 		if errors.Is(err, store.ErrExists) {
@@ -96,19 +92,14 @@ func checkInput(text string) (why string) {
 
 // startSyncExecution refuses Standard machines as AWS does.
 func (s *Server) startSyncExecution(ctx context.Context, in *input, out []byte) ([]byte, error) {
-	arn, _, err := s.startOf(in)
+	arn, start, err := s.startOf(in)
 	if err != nil {
 		return nil, err
 	}
-	name, err := s.machineName(arn)
-	if err != nil {
+	if err := s.choose(ctx, arn, &start); err != nil {
 		return nil, err
 	}
-	m, err := s.machine(ctx, name)
-	if err != nil {
-		return nil, orMissing(err, machineMissing(arn))
-	}
-	if m.Type != express {
+	if start.Machine.Type != express {
 		return nil, machineType()
 	}
 	return nil, notYet("running EXPRESS state machines")
@@ -183,6 +174,12 @@ func (s *Server) describeItem(o *object, machine string, x *store.Execution) {
 	o.key("executionArn")
 	o.buf = s.appendExecution(o.buf, machine, x.Name)
 	o.text("stateMachineArn", s.scheme.Machine(machine))
+	if x.Via.Number != 0 {
+		o.text("stateMachineVersionArn", s.scheme.Version(machine, x.Via.Number))
+	}
+	if x.Via.Alias != "" {
+		o.text("stateMachineAliasArn", s.scheme.Alias(machine, x.Via.Alias))
+	}
 	o.text("name", x.Name)
 	o.text("status", x.Status.String())
 	o.time("startDate", x.StartedAt)
@@ -230,7 +227,8 @@ func (s *Server) notRedrivable(ctx context.Context, x *found) (why string, err e
 	return "", nil
 }
 
-// listExecutions lists a machine's executions, newest first.
+// listExecutions lists the executions of a machine, or those that a version or
+// an alias has started, newest first.
 func (s *Server) listExecutions(ctx context.Context, in *input, out []byte) ([]byte, error) {
 	arn, byMachine := in.optional("stateMachineArn", bounds{min: 1, max: 256})
 	_, byRun := in.optional("mapRunArn", bounds{min: 1, max: 2000})
@@ -248,7 +246,7 @@ func (s *Server) listExecutions(ctx context.Context, in *input, out []byte) ([]b
 	case filter == "PENDING_REDRIVE":
 		return nil, invalidRequest("The status PENDING_REDRIVE can only be used with a mapRunArn")
 	}
-	name, err := s.machineName(arn)
+	name, qualifier, err := s.machineNames(arn)
 	if err != nil {
 		return nil, err
 	}
@@ -260,6 +258,13 @@ func (s *Server) listExecutions(ctx context.Context, in *input, out []byte) ([]b
 		return nil, machineType()
 	}
 	q := store.ExecutionQuery{Machine: m.ID, Limit: p.limit + 1}
+	if qualifier != "" {
+		t, err := s.target(ctx, m, qualifier)
+		if err != nil {
+			return nil, orMissing(err, machineMissing(arn))
+		}
+		q.Via = t.via()
+	}
 	if status, ok := engine.ParseStatus(filter); ok {
 		q.Status = &status
 	}

@@ -158,11 +158,15 @@ func (e *fakeEngine) Start(ctx context.Context, s store.Start) (store.Execution,
 	if err != nil {
 		return store.Execution{}, err
 	}
-	snapshot := engine.New(engine.Execution{
+	facts := engine.Execution{
 		ID: int64(e.last), ARN: arn.Default.Execution(s.Machine.Name, s.Name), Name: s.Name, MachineName: s.Machine.Name,
 		RoleARN: r.RoleARN, Region: "us-east-1", StartedAt: time.UnixMilli(e.now), Input: engine.Text(s.Input),
-	})
-	new := &store.NewExecution{Machine: s.Machine.ID, Revision: s.Revision, Name: s.Name, StartedAt: e.now, Input: s.Input, Trace: s.Trace}
+	}
+	if s.Via.Number != 0 {
+		facts.VersionARN = arn.Default.Version(s.Machine.Name, s.Via.Number)
+	}
+	snapshot := engine.New(facts)
+	new := &store.NewExecution{Machine: s.Machine.ID, Revision: s.Revision, Name: s.Name, StartedAt: e.now, Input: s.Input, Trace: s.Trace, Via: s.Via}
 	if err := e.apply(ctx, r, snapshot, store.ExecutionCommit{ID: e.last, New: new}, engine.Started{At: time.UnixMilli(e.now)}); err != nil {
 		return store.Execution{}, err
 	}

@@ -99,6 +99,12 @@ func (in *input) member(name string, required bool) value.Value {
 	return v
 }
 
+// has reports whether a member is there.
+func (in *input) has(name string) bool {
+	v := in.object.Get(name)
+	return !v.IsAbsent() && !v.IsNull()
+}
+
 // bounds are the constraints on a text.
 type bounds struct {
 	required bool

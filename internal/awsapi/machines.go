@@ -3,6 +3,7 @@ package awsapi
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 
 	"github.com/lockstep-run/lockstep/asl"
@@ -21,10 +22,13 @@ var (
 	machineTypes   = newEnum(standard, express)
 	includedData   = bounds{enum: newEnum("ALL_DATA", "METADATA_ONLY")}
 	definitionText = bounds{required: true, min: 1, max: maxDefinition, secret: true}
+
+	descriptionText = bounds{max: 256, secret: true} // of versions and aliases
 )
 
 // createStateMachine is idempotent on everything but the role and the tags: a
-// repeated call answers as the first one did and changes nothing (recorded).
+// repeated call answers as the first one did and changes nothing (recorded,
+// and for publishing in AWS's guide).
 func (s *Server) createStateMachine(ctx context.Context, in *input, out []byte) ([]byte, error) {
 	m := store.Machine{Name: in.keep("name", nameText), Type: standard, CreatedAt: s.millis()}
 	r := store.Revision{Definition: in.keep("definition", definitionText), RoleARN: in.keep("roleArn", arnText), CreatedAt: m.CreatedAt}
@@ -33,7 +37,7 @@ func (s *Server) createStateMachine(ctx context.Context, in *input, out []byte) 
 	}
 	m.UpdatedAt = m.CreatedAt
 	m.Tags = in.tags(false)
-	c, err := in.settings()
+	c, p, err := in.settings()
 	if err != nil {
 		return nil, err
 	}
@@ -52,12 +56,14 @@ func (s *Server) createStateMachine(ctx context.Context, in *input, out []byte) 
 	}
 	r.Configuration = c.kept()
 
-	created := m.CreatedAt
+	created, version := m.CreatedAt, store.Version{}
 	defer s.machines.forget(m.Name)
 	err = s.write(ctx, func(ctx context.Context, tx store.Tx) error {
 		old, err := tx.Machine(ctx, m.Name)
 		if errors.Is(err, store.ErrNotFound) {
-			_, err = tx.CreateMachine(ctx, m, r)
+			if m, err = tx.CreateMachine(ctx, m, r); err == nil && p.wanted {
+				version, err = publish(ctx, tx, m, p.description, m.CreatedAt)
+			}
 			return err
 		}
 		if err != nil {
@@ -77,6 +83,12 @@ func (s *Server) createStateMachine(ctx context.Context, in *input, out []byte) 
 		if old.Type != m.Type || was.Definition != r.Definition || !has.same(c) {
 			return machineExists(arn)
 		}
+		if version, err = publishedAtBirth(ctx, tx, old); err != nil {
+			return err
+		}
+		if (version.Number != 0) != p.wanted || version.Description != p.description {
+			return machineExists(arn)
+		}
 		created = old.CreatedAt
 		return nil
 	})
@@ -86,26 +98,24 @@ func (s *Server) createStateMachine(ctx context.Context, in *input, out []byte) 
 	o := newObject(out)
 	o.text("stateMachineArn", arn)
 	o.time("creationDate", created)
+	s.describePublished(&o, m.Name, version)
 	return o.end(), nil
 }
 
 // settings reads what creating and updating a machine have in common, and
 // reports everything that is wrong with the members read so far.
-func (in *input) settings() (configuration, error) {
+func (in *input) settings() (configuration, publishing, error) {
 	c, refused := in.configuration()
-	publish := in.flag("publish", false)
-	_, described := in.optional("versionDescription", bounds{max: 256, secret: true})
+	p := publishing{wanted: in.flag("publish", false), description: in.keep("versionDescription", descriptionText)}
 	switch {
 	case in.failed():
-		return c, in.err()
+		return c, p, in.err()
 	case refused != nil:
-		return c, refused
-	case described && !publish:
-		return c, invalidRequest("Version description can only be set when publish is true")
-	case publish:
-		return c, notYet("publishing versions of state machines")
+		return c, p, refused
+	case in.has("versionDescription") && !p.wanted:
+		return c, p, invalidRequest("Version description can only be set when publish is true")
 	}
-	return c, nil
+	return c, p, nil
 }
 
 // checkDefinition refuses a definition with errors in it.
@@ -122,7 +132,7 @@ func (s *Server) updateStateMachine(ctx context.Context, in *input, out []byte) 
 	arn := in.text("stateMachineArn", arnText)
 	definition := in.pointer("definition", bounds{min: 1, max: maxDefinition, secret: true})
 	role := in.pointer("roleArn", bounds{min: 1, max: 256})
-	c, err := in.settings()
+	c, p, err := in.settings()
 	if err != nil {
 		return nil, err
 	}
@@ -151,6 +161,7 @@ func (s *Server) updateStateMachine(ctx context.Context, in *input, out []byte) 
 	now, uuid := s.millis(), newUUID()
 	var updated int64
 	var revision string
+	var version store.Version
 	defer s.machines.forget(name)
 	err = s.write(ctx, func(ctx context.Context, tx store.Tx) error {
 		m, err := tx.Machine(ctx, name)
@@ -175,16 +186,19 @@ func (s *Server) updateStateMachine(ctx context.Context, in *input, out []byte) 
 		if role != nil {
 			next.RoleARN = *role
 		}
-		if next.Definition == was.Definition && next.RoleARN == was.RoleARN && c.over(has).same(has) {
-			updated, revision = m.UpdatedAt, was.UUID
-			return nil
+		if next.Definition != was.Definition || next.RoleARN != was.RoleARN || !c.over(has).same(has) {
+			m.UpdatedAt, was.UUID = now, uuid
+			if err := tx.SaveMachine(ctx, m); err != nil {
+				return err
+			}
+			if m.Current, err = tx.AddRevision(ctx, next); err != nil {
+				return err
+			}
 		}
-		m.UpdatedAt = now
-		updated, revision = now, uuid
-		if err := tx.SaveMachine(ctx, m); err != nil {
-			return err
+		updated, revision = m.UpdatedAt, was.UUID
+		if p.wanted {
+			version, err = publish(ctx, tx, m, p.description, now)
 		}
-		_, err = tx.AddRevision(ctx, next)
 		return err
 	})
 	if err != nil {
@@ -193,18 +207,20 @@ func (s *Server) updateStateMachine(ctx context.Context, in *input, out []byte) 
 	o := newObject(out)
 	o.time("updateDate", updated)
 	o.textIf("revisionId", revision)
+	s.describePublished(&o, name, version)
 	return o.end(), nil
 }
 
-// describeStateMachine shows a machine's current revision. Versions do not
-// exist yet, so that their ARNs name nothing.
+// describeStateMachine shows a machine's current revision, or that of a
+// version. The ARN of an alias names nothing here (what AWS does is not
+// recorded).
 func (s *Server) describeStateMachine(ctx context.Context, in *input, out []byte) ([]byte, error) {
 	arn := in.text("stateMachineArn", arnText)
 	included := in.text("includedData", includedData)
 	if err := in.err(); err != nil {
 		return nil, err
 	}
-	name, err := s.machineName(arn)
+	name, qualifier, err := s.machineNames(arn)
 	if err != nil {
 		return nil, err
 	}
@@ -212,7 +228,13 @@ func (s *Server) describeStateMachine(ctx context.Context, in *input, out []byte
 	if err != nil {
 		return nil, orMissing(err, machineMissing(arn))
 	}
-	r, err := s.store.Revision(ctx, m.Current)
+	v := store.Version{Revision: m.Current, CreatedAt: m.CreatedAt}
+	if qualifier != "" {
+		if v, err = s.version(ctx, m, qualifier); err != nil {
+			return nil, orMissing(err, machineMissing(arn))
+		}
+	}
+	r, err := s.store.Revision(ctx, v.Revision)
 	if err != nil {
 		return nil, err
 	}
@@ -221,7 +243,8 @@ func (s *Server) describeStateMachine(ctx context.Context, in *input, out []byte
 	o.text("name", m.Name)
 	o.text("status", status(m))
 	o.text("type", m.Type)
-	o.time("creationDate", m.CreatedAt)
+	o.time("creationDate", v.CreatedAt)
+	o.textIf("description", v.Description)
 	if err := describeRevision(&o, r, m.Type, included); err != nil {
 		return nil, err
 	}
@@ -456,6 +479,8 @@ type machineCache struct {
 	mu         sync.RWMutex
 	generation uint64 // counts changes: a machine read before one is not put after it
 	byName     map[string]store.Machine
+	targets    map[string]map[string]target // by name and qualifier
+	kept       int                          // targets
 }
 
 // maxCached bounds the cache; it starts anew when it is full.
@@ -480,9 +505,37 @@ func (c *machineCache) put(m store.Machine, generation uint64) {
 	c.byName[m.Name] = m
 }
 
+// target finds what was put for a machine's name and a qualifier.
+func (c *machineCache) target(name, qualifier string) (t target, generation uint64, ok bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	t, ok = c.targets[name][qualifier]
+	return t, c.generation, ok
+}
+
+func (c *machineCache) putTarget(name, qualifier string, t target, generation uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if generation != c.generation {
+		return
+	}
+	if c.targets == nil || c.kept >= maxCached {
+		c.targets, c.kept = map[string]map[string]target{}, 0
+	}
+	if c.targets[name] == nil {
+		c.targets[name] = map[string]target{}
+	}
+	if _, known := c.targets[name][qualifier]; !known {
+		c.kept++
+	}
+	c.targets[name][strings.Clone(qualifier)] = t
+}
+
 func (c *machineCache) forget(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.generation++
 	delete(c.byName, name)
+	c.kept -= len(c.targets[name])
+	delete(c.targets, name)
 }

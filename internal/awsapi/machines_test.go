@@ -34,7 +34,6 @@ func TestCreateStateMachine(t *testing.T) {
 	f(`'name':'n','roleArn':'me',`+pass, "InvalidArn: Invalid Arn: ~Invalid Role Arn: me~")
 	f(`'name':'n',`+role+`,'definition':'{}'`, "InvalidDefinition: Invalid State Machine Definition: ~SCHEMA_VALIDATION_FAILED: These fields are required: [States, StartAt] at /~")
 	f(`'name':'n','versionDescription':'d',`+role+`,`+pass, "ValidationException: Version description can only be set when publish is true")
-	f(`'name':'n','publish':true,`+role+`,`+pass, "ValidationException: Lockstep does not support publishing versions of state machines yet.")
 	f(`'name':'n','type':'fast',`+role+`,`+pass, "ValidationException: 1 validation error detected: Value ~fast~ at ~type~ failed to satisfy constraint: Member must satisfy enum value set: [STANDARD, EXPRESS]")
 	f(``, "ValidationException: 3 validation errors detected: Value null at ~name~ failed to satisfy constraint: Member must not be null; "+
 		"Value null at ~definition~ failed to satisfy constraint: Member must not be null; Value null at ~roleArn~ failed to satisfy constraint: Member must not be null")

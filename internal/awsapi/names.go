@@ -1,6 +1,7 @@
 package awsapi
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/lockstep-run/lockstep/internal/arn"
@@ -50,25 +51,46 @@ func (s *Server) resource(text, typ string) (parts []string, ours bool, err erro
 }
 
 // machineName is the name in a state machine's ARN. It is "" for ARNs that are
-// valid but name none that we have: of other accounts, versions and aliases.
+// valid but name no machine that we have: of other accounts, versions and
+// aliases.
 func (s *Server) machineName(text string) (string, error) {
-	if name, ok := strings.CutPrefix(text, s.prefixes.machine); ok && name != "" && strings.IndexByte(name, ':') < 0 {
-		if strings.IndexByte(name, '/') >= 0 {
-			return "", labelledArn()
+	name, qualifier, err := s.machineNames(text)
+	if qualifier != "" {
+		name = ""
+	}
+	return name, err
+}
+
+// machineNames are the name in a state machine's ARN and what follows it in
+// those of versions and aliases, "" in the machine's own. The name is "" if it
+// cannot be ours.
+func (s *Server) machineNames(text string) (name, qualifier string, err error) {
+	if rest, ok := strings.CutPrefix(text, s.prefixes.machine); ok && rest != "" && strings.IndexByte(rest, ':') < 0 {
+		if strings.IndexByte(rest, '/') >= 0 {
+			return "", "", labelledArn()
 		}
-		return name, nil
+		return rest, "", nil
 	}
 	parts, ours, err := s.resource(text, "stateMachine")
-	if err != nil {
-		return "", err
+	switch {
+	case err != nil:
+		return "", "", err
+	case strings.Contains(parts[0], "/"):
+		return "", "", labelledArn()
+	case !ours || len(parts) > 2:
+		return "", "", nil
+	case len(parts) == 2:
+		qualifier = parts[1]
 	}
-	if strings.Contains(parts[0], "/") {
-		return "", labelledArn()
-	}
-	if !ours || len(parts) != 1 {
-		return "", nil
-	}
-	return parts[0], nil
+	return parts[0], qualifier, nil
+}
+
+// versionNumber reads the qualifier of a version's ARN: a whole number from 1
+// on. Every other qualifier is the name of an alias, which holds more than
+// digits.
+func versionNumber(qualifier string) (number int64, ok bool) {
+	number, err := strconv.ParseInt(qualifier, 10, 64)
+	return number, err == nil && number > 0 && strconv.FormatInt(number, 10) == qualifier
 }
 
 // activityName is the name in an activity's ARN, "" if it cannot be ours.

@@ -69,6 +69,7 @@ type Server struct {
 	prefixes prefixes
 	machines machineCache
 	pollers  pollers
+	gate     gate
 	sweeps   sweeps
 	redrives redriveTokens
 }
@@ -106,7 +107,8 @@ func (s *Server) Close() {
 const (
 	targetPrefix = "AWSStepFunctions."
 	contentType  = "application/x-amz-json-1.0"
-	maxBody      = 1 << 20 // AWS's quota for a request
+	maxBody      = 1 << 20      // AWS's quota for a request
+	maxPollBody  = gateFrom - 1 // of GetActivityTask, which holds it for a minute
 )
 
 // buffers holds what a request needs for reading and writing, for the next one.
@@ -154,7 +156,16 @@ func (s *Server) answer(r *http.Request, id string, b *buffer) (out []byte, err 
 	if err != nil {
 		return nil, err
 	}
-	in, err := readBody(r, b)
+	if err := readBody(r, b); err != nil {
+		return nil, err
+	}
+	if n := len(b.in); n >= gateFrom {
+		if err := s.gate.enter(r.Context(), n); err != nil {
+			return nil, err
+		}
+		defer s.gate.leave(n)
+	}
+	in, err := decode(string(b.in))
 	if err != nil {
 		return nil, err
 	}
@@ -203,19 +214,23 @@ func actionName(r *http.Request) string {
 	return name
 }
 
-// readBody reads the request's JSON object. An empty body stands for {}.
-func readBody(r *http.Request, b *buffer) (*input, error) {
-	if r.ContentLength > maxBody {
-		return nil, errTooLarge
+// readBody reads the request's body into b.in. An empty one stands for {}.
+func readBody(r *http.Request, b *buffer) error {
+	limit := maxBody
+	if actionName(r) == "GetActivityTask" {
+		limit = maxPollBody
+	}
+	if r.ContentLength > int64(limit) {
+		return errTooLarge
 	}
 	var err error
-	if b.in, err = readAll(r.Body, b.in[:0], maxBody+1); err != nil {
-		return nil, errBody
+	if b.in, err = readAll(r.Body, b.in[:0], limit+1); err != nil {
+		return errBody
 	}
-	if len(b.in) > maxBody {
-		return nil, errTooLarge
+	if len(b.in) > limit {
+		return errTooLarge
 	}
-	return decode(string(b.in))
+	return nil
 }
 
 // readAll appends what src holds to buf, up to limit bytes.
