@@ -57,6 +57,8 @@ type Env struct {
 	// ActivityExists says whether an activity is registered under the ARN.
 	ActivityExists func(arn string) bool
 	Limits         Limits
+
+	test *Test // set while a single state is tested
 }
 
 // Step is the outcome of one event, beside the changed snapshot.
