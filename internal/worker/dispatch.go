@@ -65,16 +65,7 @@ func (w *Worker) dispatch(x *execution, d *engine.Dispatch) {
 	if d.Resource.Kind == asl.LambdaResource {
 		service = "lambda"
 	}
-	call := &task.Call{
-		ID:           fmt.Sprintf("%s:%d:%d", x.arn, d.Task.Frame, d.Task.Attempt),
-		ExecutionARN: x.arn,
-		MachineARN:   w.cfg.Scheme.Machine(x.machine.name),
-		State:        d.State,
-		Resource:     d.Resource,
-		Input:        d.Input.JSON(),
-		Token:        d.Token,
-		RoleARN:      d.RoleARN,
-	}
+	call := newCall(x.arn, w.cfg.Scheme.Machine(x.machine.name), d)
 	ctx, cancel := context.WithCancel(w.ctx)
 
 	w.mu.Lock()
@@ -101,6 +92,27 @@ func (w *Worker) dispatch(x *execution, d *engine.Dispatch) {
 	if turn {
 		w.cfg.Go(run)
 	}
+}
+
+// newCall is the call that a command asks for.
+func newCall(execution, machine string, d *engine.Dispatch) *task.Call {
+	return &task.Call{
+		ID:           fmt.Sprintf("%s:%d:%d", execution, d.Task.Frame, d.Task.Attempt),
+		ExecutionARN: execution,
+		MachineARN:   machine,
+		State:        d.State,
+		Resource:     d.Resource,
+		Input:        d.Input.JSON(),
+		Token:        d.Token,
+		RoleARN:      d.RoleARN,
+	}
+}
+
+// Try calls a task for a state that is tested by itself, and returns what came of
+// it. The worker knows nothing of such an execution: x has its names. The call
+// ends when ctx does.
+func (w *Worker) Try(ctx context.Context, x *engine.Execution, d *engine.Dispatch) engine.Event {
+	return w.call(ctx, d.Task, newCall(x.ARN, x.MachineARN, d))
 }
 
 // cancel ends a call that nobody waits for any more.
