@@ -97,7 +97,6 @@ var later = []struct {
 	reason string
 	holds  func(*recorded) bool
 }{
-	{"TestState", func(c *recorded) bool { return c.Kind == "test_state" }},
 	{"JSONata", func(c *recorded) bool { return c.says(jsonata) }},
 	{"distributed maps", func(c *recorded) bool { return c.says(distributed) || c.calls(mapRunOps) }},
 	{"Express workflows", func(c *recorded) bool { return c.Type == "EXPRESS" || c.Sync || c.says(express) }},
@@ -301,7 +300,7 @@ func TestEachCaseHasOneReason(t *testing.T) {
 	}
 	f(`{"kind":"execution","type":"STANDARD","definition":{"StartAt":"A"}}`, "")
 	f(`{"kind":"execution","needs":["lambda","activity"]}`, "")
-	f(`{"kind":"test_state"}`, "TestState")
+	f(`{"kind":"test_state"}`, "")
 	f(`{"kind":"execution","definition":{"QueryLanguage":"JSONata"}}`, "JSONata")
 	f(`{"kind":"validate","definition":"{\"QueryLanguage\": \"JSONata\"}"}`, "JSONata")
 	f(`{"kind":"execution","type":"EXPRESS"}`, "Express workflows")
