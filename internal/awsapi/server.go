@@ -56,6 +56,18 @@ type Config struct {
 	Scheme arn.Scheme       // partition, region and account of all ARNs; default arn.Default
 	Now    func() time.Time // default time.Now
 	Logger *slog.Logger     // gets no payloads; default slog.Default()
+
+	// TestCases, if set, lets the ARN in StartExecution end in # and the name of
+	// a test case, as Step Functions Local does.
+	TestCases TestCases
+}
+
+// TestCases keeps by which test case an execution runs.
+type TestCases interface {
+	// Choose is called before an execution starts under the ARN, with "" for
+	// one that was started without a case. The error, about a case that the
+	// machine does not have, is for the caller.
+	Choose(machine, executionARN, test string) error
 }
 
 // Server answers the AWS Step Functions API on POST /. It is an http.Handler
@@ -66,6 +78,7 @@ type Server struct {
 	scheme   arn.Scheme
 	now      func() time.Time
 	log      *slog.Logger
+	tests    TestCases
 	prefixes prefixes
 	machines machineCache
 	pollers  pollers
@@ -86,7 +99,7 @@ func NewServer(st store.Store, eng Engine, cfg Config) *Server {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	s := &Server{store: st, engine: eng, scheme: cfg.Scheme, now: cfg.Now, log: cfg.Logger}
+	s := &Server{store: st, engine: eng, scheme: cfg.Scheme, now: cfg.Now, log: cfg.Logger, tests: cfg.TestCases}
 	s.prefixes = prefixes{
 		machine:   cfg.Scheme.Machine(""),
 		activity:  cfg.Scheme.Activity(""),
