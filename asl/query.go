@@ -16,6 +16,7 @@ type Query struct {
 	root      queryNode
 	field     string // as errors name it: "Output", "Arguments"
 	variables []string
+	states    []string
 }
 
 // QueryError is a failed evaluation, in the service's words without its prefix
@@ -36,6 +37,10 @@ func (q *Query) Field() string { return q.field }
 
 // Variables are the names of the variables that the field reads, sorted.
 func (q *Query) Variables() []string { return q.variables }
+
+// States are the members of $states that the field reads, such as "input",
+// sorted; "" is among them where it reads $states as a whole.
+func (q *Query) States() []string { return q.states }
 
 // Constant says whether the field has no expression in it.
 func (q *Query) Constant() bool {
@@ -108,7 +113,7 @@ func (x *expression) eval(env *jsonata.Env) (value.Value, error) {
 		return value.Value{}, x.failed("threw an error during evaluation. " + err.Error())
 	case r.Function:
 		return value.Value{}, x.failed("returned an unsupported result type.")
-	case r.Value.IsAbsent():
+	case r.Undefined || r.Value.IsAbsent():
 		return value.Value{}, x.failed("returned nothing (undefined).")
 	}
 	return r.Value, nil
@@ -123,6 +128,7 @@ type queryCompiler struct {
 	*stateParser
 	allowed   []string // members of $states that the field may use
 	variables []string
+	states    []string
 }
 
 // query compiles a field of a JSONata state; nil when it is absent or wrong.
@@ -137,10 +143,14 @@ func (s *stateParser) query(v value.Value, at *place, field string, states ...st
 	if root == nil {
 		return nil
 	}
-	slices.Sort(c.variables)
-	c.variables = slices.Compact(c.variables)
-	s.refers(c.variables)
-	return &Query{root: root, field: field, variables: c.variables}
+	q := &Query{root: root, field: field, variables: unique(c.variables), states: unique(c.states)}
+	s.refers(q.variables)
+	return q
+}
+
+func unique(names []string) []string {
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // ofResult is what Output and Assign of the state may use besides.
@@ -206,6 +216,12 @@ func (c *queryCompiler) text(v value.Value, at *place, location string) queryNod
 		c.fault(Diagnostic{Code: CodeSchema, Message: "The JSONata expression is not valid: " + err.Error()}, at, at)
 		return constant{v}
 	}
+	for _, member := range compiled.StatesMembers() {
+		if (member == "result" || member == "errorOutput") && !slices.Contains(c.allowed, member) {
+			c.schema(at, "The variable '$states.%s' is not available in this field", member)
+		}
+	}
+	c.states = append(c.states, compiled.StatesMembers()...)
 	for _, name := range compiled.Variables() {
 		if name != "states" {
 			c.variables = append(c.variables, name)

@@ -21,6 +21,7 @@ import (
 	"github.com/lockstep-run/lockstep/internal/store/sqlite"
 	"github.com/lockstep-run/lockstep/internal/task"
 	"github.com/lockstep-run/lockstep/internal/task/lambda"
+	"github.com/lockstep-run/lockstep/internal/task/mock"
 	"github.com/lockstep-run/lockstep/internal/task/model"
 	"github.com/lockstep-run/lockstep/internal/worker"
 )
@@ -33,6 +34,7 @@ type settings struct {
 
 	functions map[string]config.Function
 	models    []config.Model
+	mocks     *mock.Config // nil: none
 
 	tasks func(*task.Registry) // registers more integrations
 	log   *slog.Logger
@@ -94,6 +96,17 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 		s.tasks(tasks)
 	}
 
+	var tests awsapi.TestCases
+	if s.mocks != nil {
+		mocks, err := mock.New(s.mocks, filepath.Join(s.data, "mock-cases.jsonl"), s.log)
+		if err != nil {
+			return nil, err
+		}
+		srv.onClose(func(context.Context) error { return mocks.Close() })
+		tasks.Around(mocks.Around)
+		tests = mocks
+	}
+
 	counts := &executionCounts{}
 	running, stopWorker := context.WithCancel(context.WithoutCancel(ctx))
 	w, err := worker.New(running, st, tasks, worker.Config{
@@ -107,7 +120,7 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	ready := &atomic.Bool{}
 	go awaitRecovery(running, w, ready)
 
-	api := awsapi.NewServer(st, w, awsapi.Config{Scheme: s.scheme, Logger: s.log, Tasks: w})
+	api := awsapi.NewServer(st, w, awsapi.Config{Scheme: s.scheme, Logger: s.log, Tasks: w, TestCases: tests})
 	srv.onClose(func(context.Context) error { api.Close(); return nil })
 
 	stopping, stopPolls := context.WithCancel(running)

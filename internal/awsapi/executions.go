@@ -25,6 +25,7 @@ func (s *Server) startExecution(ctx context.Context, in *input, out []byte) ([]b
 	if err != nil {
 		return nil, err
 	}
+	arn, test := s.testCase(arn)
 	if err := s.choose(ctx, arn, &start); err != nil {
 		return nil, err
 	}
@@ -37,6 +38,9 @@ func (s *Server) startExecution(ctx context.Context, in *input, out []byte) ([]b
 	}
 	if why := checkInput(start.Input); why != "" {
 		return nil, invalidInput(why)
+	}
+	if err := s.chooseCase(ctx, name, test, &start); err != nil {
+		return nil, err
 	}
 	x, err := s.engine.Start(ctx, start)
 	if err != nil {

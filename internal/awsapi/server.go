@@ -64,6 +64,18 @@ type Config struct {
 	Now    func() time.Time // default time.Now
 	Logger *slog.Logger     // gets no payloads; default slog.Default()
 	Tasks  Tasks            // for TestState; nil: it needs a mock where it would call one
+
+	// TestCases, if set, lets the ARN in StartExecution end in # and the name of
+	// a test case, as Step Functions Local does.
+	TestCases TestCases
+}
+
+// TestCases keeps by which test case an execution runs.
+type TestCases interface {
+	// Choose is called before an execution starts under the ARN, with "" for
+	// one that was started without a case. The error, about a case that the
+	// machine does not have, is for the caller.
+	Choose(machine, executionARN, test string) error
 }
 
 // Server answers the AWS Step Functions API on POST /. It is an http.Handler
@@ -74,11 +86,12 @@ type Server struct {
 	scheme   arn.Scheme
 	now      func() time.Time
 	log      *slog.Logger
+	tests    TestCases
 	prefixes prefixes
 	machines machineCache
 	pollers  pollers
 	gate     gate
-	tests    gate // of TestState, whose tasks take their time
+	slow     gate // of TestState, whose tasks take their time
 	tasks    Tasks
 	sweeps   sweeps
 	redrives redriveTokens
@@ -96,7 +109,7 @@ func NewServer(st store.Store, eng Engine, cfg Config) *Server {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	s := &Server{store: st, engine: eng, scheme: cfg.Scheme, now: cfg.Now, log: cfg.Logger, tasks: cfg.Tasks}
+	s := &Server{store: st, engine: eng, scheme: cfg.Scheme, now: cfg.Now, log: cfg.Logger, tasks: cfg.Tasks, tests: cfg.TestCases}
 	s.prefixes = prefixes{
 		machine:   cfg.Scheme.Machine(""),
 		activity:  cfg.Scheme.Activity(""),
@@ -192,7 +205,7 @@ func (s *Server) answer(r *http.Request, id string, b *buffer) (out []byte, err 
 // task is called, nothing else waits for it.
 func (s *Server) gateOf(r *http.Request) *gate {
 	if actionName(r) == "TestState" {
-		return &s.tests
+		return &s.slow
 	}
 	return &s.gate
 }

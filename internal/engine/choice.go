@@ -22,6 +22,7 @@ func (a *apply) choice(f *Frame, state *asl.Choice) *failure {
 	a.inspect(AfterInputPath, input)
 	c := condition{apply: a, frame: f, env: a.jsonpath(f, input.Value(), a.nextEvent())}
 	next, assign, query := state.Default, state.Assign, state.Output
+	way, index := ByDefault, 0
 	for i := range state.Choices {
 		rule := &state.Choices[i]
 		holds, failed := c.holds(rule.Condition)
@@ -29,7 +30,7 @@ func (a *apply) choice(f *Frame, state *asl.Choice) *failure {
 			return failed
 		}
 		if holds {
-			next = rule.Next
+			next, way, index = rule.Next, ByRule, i
 			assign, query = cmp.Or(rule.Assign, assign), cmp.Or(rule.Output, query)
 			break
 		}
@@ -50,6 +51,7 @@ func (a *apply) choice(f *Frame, state *asl.Choice) *failure {
 	if failed != nil {
 		return failed
 	}
+	a.took(f, way, index)
 	return a.exit(f, state, output, vars, next)
 }
 

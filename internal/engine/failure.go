@@ -138,6 +138,7 @@ func (a *apply) retry(f *Frame, retriers []asl.Retrier, e *failure) bool {
 	}
 	a.env.test.backsOff(delay)
 	a.removeChildren(f)
+	a.took(f, ByRetrier, i)
 	f.retries[i]++
 	f.retried++
 	f.phase, f.due = backoff, a.now+delay
@@ -180,9 +181,9 @@ func (a *apply) caught(f *Frame, state asl.State, catchers []asl.Catcher, e *fai
 	if i < 0 {
 		return false
 	}
-	a.env.test.catches(i)
 	a.removeChildren(f)
 	c := &catchers[i]
+	a.took(f, ByCatcher, i)
 	from := e.errorOutput()
 	output, failed := a.placed(f, c.ResultPath, from)
 	if failed == nil {

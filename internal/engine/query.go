@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/lockstep-run/lockstep/asl"
 	"github.com/lockstep-run/lockstep/asl/jsonata"
@@ -39,11 +40,11 @@ func (a *apply) evaluate(f *Frame, q *asl.Query, s states, seed int64) (value.Va
 				return a.variable(f, name)
 			}
 			if object.IsAbsent() {
-				object = a.states(f, s)
+				object = a.states(f, s, q.States())
 			}
 			return object, true
 		},
-		Now:    a.now,
+		Millis: func() int64 { return a.now },
 		Random: chance(uint64(a.Execution.ID), uint64(seed)),
 	})
 	if err != nil {
@@ -52,17 +53,21 @@ func (a *apply) evaluate(f *Frame, q *asl.Query, s states, seed int64) (value.Va
 	return v, nil
 }
 
-// states builds $states.
-func (a *apply) states(f *Frame, s states) value.Value {
-	members := []value.Member{
-		{Key: "input", Value: f.input.Value()},
-		{Key: "context", Value: a.context(f)},
+// states builds $states, as far as it is used.
+func (a *apply) states(f *Frame, s states, used []string) value.Value {
+	var members []value.Member
+	add := func(name string, v func() value.Value) {
+		if slices.Contains(used, name) || slices.Contains(used, "") {
+			members = append(members, value.Member{Key: name, Value: v()})
+		}
 	}
+	add("input", f.input.Value)
+	add("context", func() value.Value { return a.context(f) })
 	if s.result != nil {
-		members = append(members, value.Member{Key: "result", Value: s.result.Value()})
+		add("result", s.result.Value)
 	}
 	if s.errorOutput != nil {
-		members = append(members, value.Member{Key: "errorOutput", Value: s.errorOutput.Value()})
+		add("errorOutput", s.errorOutput.Value)
 	}
 	return value.ObjectOf(members)
 }

@@ -112,7 +112,8 @@ func (i Inspection) String() string {
 }
 
 // NewTest runs a state as far as it gets without calling its task. A Wait does
-// not take its time. The errors are those above, or defects.
+// not take its time, and Env.Took is not told. The errors are those above, or
+// defects.
 func NewTest(env *Env, in TestInput, at time.Time) (*Test, error) {
 	state := env.Machine.State(in.State)
 	if state == nil {
@@ -125,7 +126,7 @@ func NewTest(env *Env, in TestInput, at time.Time) (*Test, error) {
 	machine.StartAt, machine.TimeoutSeconds = in.State, 0
 	t := &Test{in: in, env: *env, snapshot: New(in.Execution), language: state.Base().QueryLanguage}
 	t.looped = insideMap(&machine, state)
-	t.env.Machine, t.env.test = &machine, t
+	t.env.Machine, t.env.test, t.env.Took = &machine, t, t.took
 	t.snapshot.frames[rootFrame].vars = in.Variables
 	return t, t.apply(Started{At: at})
 }
@@ -282,9 +283,9 @@ func (t *Test) backsOff(delay int64) {
 	}
 }
 
-// catches notes the catcher that has the error.
-func (t *Test) catches(i int) {
-	if t != nil {
+// took notes the catcher that has the error.
+func (t *Test) took(_ string, w Way, i int) {
+	if w == ByCatcher {
 		t.result.Catch = &i
 	}
 }

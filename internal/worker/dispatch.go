@@ -105,6 +105,7 @@ func newCall(execution, machine string, d *engine.Dispatch) *task.Call {
 		Input:        d.Input.JSON(),
 		Token:        d.Token,
 		RoleARN:      d.RoleARN,
+		Retry:        d.Retry,
 	}
 }
 
@@ -112,7 +113,9 @@ func newCall(execution, machine string, d *engine.Dispatch) *task.Call {
 // it. The worker knows nothing of such an execution: x has its names. The call
 // ends when ctx does.
 func (w *Worker) Try(ctx context.Context, x *engine.Execution, d *engine.Dispatch) engine.Event {
-	return w.call(ctx, d.Task, newCall(x.ARN, x.MachineARN, d))
+	call := newCall(x.ARN, x.MachineARN, d)
+	result, err := w.integrate(ctx, call)
+	return w.outcome(d.Task, call, result, err, false)
 }
 
 // cancel ends a call that nobody waits for any more.
@@ -135,9 +138,9 @@ func (w *Worker) busy() bool {
 func (w *Worker) runTask(ctx context.Context, p *pool, key runningTask, call *task.Call) {
 	if ctx.Err() == nil {
 		w.counts.tasks.Add(1)
-		ev := w.call(ctx, key.task, call)
+		events := w.call(ctx, key.task, call)
 		if ctx.Err() == nil {
-			w.Post(w.ctx, key.execution, ev, nil)
+			w.post(w.ctx, key.execution, events...)
 		}
 	}
 	w.mu.Lock()
@@ -157,9 +160,18 @@ func (w *Worker) runTask(ctx context.Context, p *pool, key runningTask, call *ta
 	}
 }
 
-// call runs the integration and turns its outcome into an event.
-func (w *Worker) call(ctx context.Context, id engine.TaskID, call *task.Call) engine.Event {
+// call runs the integration and turns its outcome into events.
+func (w *Worker) call(ctx context.Context, id engine.TaskID, call *task.Call) []delivery {
 	result, err := w.integrate(ctx, call)
+	if result.Submitted == "" {
+		return []delivery{{ev: w.outcome(id, call, result, err, call.Resource.Pattern == asl.WaitForTaskToken)}}
+	}
+	submitted := engine.TaskSubmitted{At: w.now(), Task: id, Output: engine.Text(result.Submitted)}
+	return []delivery{{ev: submitted}, {ev: w.outcome(id, call, result, err, false)}}
+}
+
+// outcome is the event for what an integration has returned.
+func (w *Worker) outcome(id engine.TaskID, call *task.Call, result task.Result, err error, later bool) engine.Event {
 	if err == nil {
 		if bad := value.Valid(result.Output); bad != nil {
 			err = fmt.Errorf("%s returned something that is not JSON: %w", call.Resource.ARN, bad)
@@ -172,7 +184,7 @@ func (w *Worker) call(ctx context.Context, id engine.TaskID, call *task.Call) en
 		}
 		return engine.TaskFailed{At: w.now(), Task: id, Error: e.Name, Cause: e.Cause}
 	}
-	if call.Resource.Pattern == asl.WaitForTaskToken {
+	if later {
 		return engine.TaskSubmitted{At: w.now(), Task: id, Output: engine.Text(result.Output)}
 	}
 	return engine.TaskSucceeded{At: w.now(), Task: id, Output: engine.Text(result.Output)}
@@ -181,7 +193,7 @@ func (w *Worker) call(ctx context.Context, id engine.TaskID, call *task.Call) en
 func (w *Worker) integrate(ctx context.Context, call *task.Call) (result task.Result, err error) {
 	integration := w.tasks.Find(call.Resource)
 	if integration == nil {
-		return result, task.Fail("Lockstep.ResourceNotSupported", "This server has no integration for "+call.Resource.ARN+".")
+		return result, task.Unsupported(call.Resource)
 	}
 	defer func() {
 		if r := recover(); r != nil {
