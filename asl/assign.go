@@ -11,10 +11,12 @@ import (
 	"github.com/lockstep-run/lockstep/asl/value"
 )
 
-// Assign sets variables when a state ends.
+// Assign sets variables when a state ends: an object from variable name to
+// value, in the state's query language.
 type Assign struct {
-	Template *jsonpath.Template // an object: variable name to value
-	Names    []string           // as written, without ".$"
+	Template *jsonpath.Template
+	Query    *Query
+	Names    []string // as written, without ".$"
 }
 
 // maxVariableName is the length of a variable's name, in characters.
@@ -24,6 +26,7 @@ const maxVariableName = 80
 type variables struct {
 	outer    *variables
 	sealed   bool // a distributed Map: the outer ones cannot be read
+	open     bool // around a single state: who assigns what is not known
 	assigned map[string]*place
 	read     []variableUse
 }
@@ -75,7 +78,7 @@ func (p *parser) newVariables(outer *variables, sealed bool) *variables {
 }
 
 // assign reads the Assign of a state, a choice rule or a catcher.
-func (s *stateParser) assign(v value.Value, at *place) *Assign {
+func (s *stateParser) assign(v value.Value, at *place, states ...string) *Assign {
 	f, in := v.Get("Assign"), at.key("Assign")
 	if f.IsAbsent() || !s.isKind(f, in, value.Object) {
 		return nil
@@ -93,7 +96,7 @@ func (s *stateParser) assign(v value.Value, at *place) *Assign {
 		}
 	}
 	if s.lang == JSONata {
-		s.jsonata(f, in)
+		a.Query = s.query(v, at, "Assign", states...)
 		return a
 	}
 	a.Template = s.template(v, at, "Assign")
@@ -127,6 +130,14 @@ func isVariableName(name string) bool {
 func (s *stateParser) reads(v value.Value, at *place, names []string) {
 	for _, name := range names {
 		s.vars.read = append(s.vars.read, variableUse{name, v, at})
+	}
+	s.refers(names)
+}
+
+// refers notes the variables that the state names. In a JSONata state that is
+// all: there, one that was never assigned is undefined when it is read.
+func (s *stateParser) refers(names []string) {
+	for _, name := range names {
 		if s.references == nil {
 			s.references = map[string]nameSet{}
 		}
@@ -149,7 +160,7 @@ func (p *parser) checkVariables() {
 			}
 		}
 		for _, use := range v.read {
-			if len(p.errors) < maxDiagnostics && !v.has(use.name) {
+			if len(p.errors) < maxDiagnostics && !v.has(use.name) && !v.inOpen() {
 				p.report(CodeSchema, use.at, use.exactly(), "The variable '$%s' is read here, but no state assigns it in this scope or around it", shorten(use.name))
 			}
 		}
@@ -160,6 +171,19 @@ func (p *parser) checkVariables() {
 func (v *variables) has(name string) bool {
 	for ; v != nil; v = v.outer {
 		if v.assigned[name] != nil {
+			return true
+		}
+		if v.sealed {
+			return false
+		}
+	}
+	return false
+}
+
+// inOpen says whether the scope can see variables that are not known here.
+func (v *variables) inOpen() bool {
+	for ; v != nil; v = v.outer {
+		if v.open {
 			return true
 		}
 		if v.sealed {

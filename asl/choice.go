@@ -22,10 +22,11 @@ type ChoiceRule struct {
 	Condition Condition
 	Next      string
 	Assign    *Assign
+	Output    *Query // JSONata; nil: the state's Output
 	Comment   string
 }
 
-// Condition is one of And, Or, Not and Compare.
+// Condition is one of And, Or, Not, Compare and Holds.
 type Condition interface{ isCondition() }
 
 type (
@@ -35,6 +36,8 @@ type (
 	Or []Condition
 	// Not holds when Condition does not.
 	Not struct{ Condition Condition }
+	// Holds holds when its expression, of a JSONata state, gives true.
+	Holds struct{ *Query }
 	// Compare tests the value at Variable.
 	Compare struct {
 		Variable *jsonpath.Path
@@ -48,6 +51,7 @@ func (And) isCondition()      {}
 func (Or) isCondition()       {}
 func (Not) isCondition()      {}
 func (*Compare) isCondition() {}
+func (Holds) isCondition()    {}
 
 // Operator is how a Compare compares. A …Path operator is the operator without
 // Path, in a Compare that has a Path.
@@ -162,8 +166,10 @@ func (s *stateParser) rule(v value.Value, at *place) ChoiceRule {
 	}
 	r.Condition = s.condition(v, at, "Next", "Comment", "Assign", "Output")
 	if s.lang == JSONata {
-		s.jsonata(v.Get("Output"), at.key("Output"))
-		s.jsonata(v.Get("Condition"), at.key("Condition"))
+		r.Output = s.query(v, at, "Output")
+		if q := s.query(v, at, "Condition"); q != nil {
+			r.Condition = Holds{q}
+		}
 	}
 	return r
 }

@@ -114,6 +114,7 @@ type Common struct {
 	InputPath  *Selector // nil: "$"
 	OutputPath *Selector // nil: "$"
 	Assign     *Assign   // nil: none
+	Output     *Query    // JSONata; nil: the result, or the input where there is none
 }
 
 // Base returns c, so that every state type has the method.
@@ -132,8 +133,9 @@ type ResultPath struct {
 	Ref     *jsonpath.Ref // nil when Discard
 }
 
-// Seconds is a duration given as a literal or by a path.
+// Seconds is a duration: a literal, or what a path or an expression gives.
 type Seconds struct {
-	Literal int64
-	Path    *jsonpath.Path // nil: Literal holds
+	Literal int64 // holds when the others are nil
+	Path    *jsonpath.Path
+	Query   *Query
 }

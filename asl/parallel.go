@@ -12,6 +12,7 @@ type Parallel struct {
 	Parameters     *jsonpath.Template
 	ResultSelector *jsonpath.Template
 	ResultPath     *ResultPath
+	Arguments      *Query // JSONata; nil: the input
 	Retry          []Retrier
 	Catch          []Catcher
 }
@@ -25,7 +26,7 @@ func (s *stateParser) parallel(base Common) State {
 		p.ResultSelector = s.template(s.v, s.at, "ResultSelector")
 		p.ResultPath = s.resultPath(s.v, s.at)
 	} else {
-		s.jsonata(s.v.Get("Arguments"), s.at.key("Arguments"))
+		p.Arguments = s.query(s.v, s.at, "Arguments")
 	}
 	p.Branches = s.branches()
 	p.Retry = s.retry()

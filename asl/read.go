@@ -232,26 +232,6 @@ func valueAt(v value.Value, pointer string) value.Value {
 	return v
 }
 
-// jsonata checks the expressions of a value in a JSONata state, as far as that
-// can be done without compiling them.
-func (s *stateParser) jsonata(v value.Value, at *place) {
-	switch v.Kind() {
-	case value.String:
-		text := v.Str()
-		if strings.HasPrefix(text, "{%") != strings.HasSuffix(text, "%}") || text == "{%}" {
-			s.schema(at, "JSONata string must start with {%% and end with %%}")
-		}
-	case value.Array:
-		for i, item := range v.Items() {
-			s.jsonata(item, at.item(i))
-		}
-	case value.Object:
-		for name, member := range v.Members() {
-			s.jsonata(member, at.key(name))
-		}
-	}
-}
-
 // isExpression says whether v is a JSONata expression.
 func isExpression(v value.Value) bool {
 	return v.Kind() == value.String && strings.HasPrefix(v.Str(), "{%") && strings.HasSuffix(v.Str(), "%}")

@@ -21,6 +21,7 @@ type Catcher struct {
 	ErrorEquals []string
 	Next        string
 	ResultPath  *ResultPath
+	Output      *Query // JSONata; nil: the error output
 	Assign      *Assign
 	Comment     string
 }
@@ -100,7 +101,7 @@ func (s *stateParser) catcher(v value.Value, at *place, last bool) Catcher {
 	c := Catcher{
 		ErrorEquals: s.errorEquals(v, at, last),
 		Next:        s.text(v, at, "Next"),
-		Assign:      s.assign(v, at),
+		Assign:      s.assign(v, at, "errorOutput"),
 		Comment:     s.text(v, at, "Comment"),
 	}
 	if v.Get("Next").IsAbsent() {
@@ -117,7 +118,7 @@ func (s *stateParser) catcher(v value.Value, at *place, last bool) Catcher {
 	if s.lang == JSONPath {
 		c.ResultPath = s.resultPath(v, at)
 	} else {
-		s.jsonata(v.Get("Output"), at.key("Output"))
+		c.Output = s.query(v, at, "Output", "errorOutput")
 	}
 	return c
 }

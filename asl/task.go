@@ -15,6 +15,8 @@ type Task struct {
 	Timeout        *Seconds           // nil: none
 	Heartbeat      *Seconds           // nil: none
 	Credentials    *jsonpath.Template // an object with RoleArn
+	Arguments      *Query             // JSONata; nil: the input
+	RoleQuery      *Query             // Credentials of a JSONata state
 	Retry          []Retrier
 	Catch          []Catcher
 }
@@ -34,10 +36,10 @@ func (s *stateParser) task(base Common) State {
 		t.ResultSelector = s.template(s.v, s.at, "ResultSelector")
 		t.ResultPath = s.resultPath(s.v, s.at)
 	} else {
-		s.jsonata(s.v.Get("Arguments"), s.at.key("Arguments"))
+		t.Arguments = s.query(s.v, s.at, "Arguments")
 	}
 	s.parameters(t)
-	t.Credentials = s.credentials(t.Resource)
+	t.Credentials, t.RoleQuery = s.credentials(t.Resource)
 	t.Retry = s.retry()
 	t.Catch = s.catch()
 	return t
@@ -72,12 +74,14 @@ func (s *stateParser) resource() Resource {
 	return r
 }
 
-// seconds reads a literal or its Path twin. A computed literal of a JSONata
-// state is checked when it can be compiled.
+// seconds reads a literal, its Path twin, or an expression.
 func (s *stateParser) seconds(field string) *Seconds {
 	s.exclusive(s.v, s.at, field, field+"Path")
 	if n, ok := s.integerField(field, 1, maxTimeoutSecs); ok {
 		return &Seconds{Literal: n}
+	}
+	if q := s.computed(s.v, s.at, field); q != nil {
+		return &Seconds{Query: q}
 	}
 	if s.lang != JSONPath {
 		return nil
@@ -115,21 +119,20 @@ func (s *stateParser) parameters(t *Task) {
 	}
 }
 
-func (s *stateParser) credentials(r Resource) *jsonpath.Template {
+func (s *stateParser) credentials(r Resource) (*jsonpath.Template, *Query) {
 	v, at := s.v.Get("Credentials"), s.at.key("Credentials")
 	if v.IsAbsent() || !s.isKind(v, at, value.Object) {
-		return nil
+		return nil, nil
 	}
 	if r.Kind == ActivityResource {
 		s.schema(at, "The field 'Credentials' is not supported for activities")
 	}
 	if v.Get("RoleArn").IsAbsent() && (s.lang == JSONata || v.Get("RoleArn.$").IsAbsent()) {
 		s.schema(at, "The field 'RoleArn' is required but was missing")
-		return nil
+		return nil, nil
 	}
 	if s.lang == JSONata {
-		s.jsonata(v, at)
-		return nil
+		return nil, s.query(s.v, s.at, "Credentials")
 	}
-	return s.template(s.v, s.at, "Credentials")
+	return s.template(s.v, s.at, "Credentials"), nil
 }

@@ -15,6 +15,9 @@ type Wait struct {
 	SecondsPath   *jsonpath.Path
 	Timestamp     string
 	TimestampPath *jsonpath.Path
+
+	SecondsQuery   *Query
+	TimestampQuery *Query
 }
 
 func (*Wait) isState() {}
@@ -28,6 +31,8 @@ func (s *stateParser) wait(base Common) State {
 	if f := s.v.Get("Timestamp"); !f.IsAbsent() && !(s.lang == JSONata && isExpression(f)) {
 		w.Timestamp = s.timestamp(f, s.at.key("Timestamp"))
 	}
+	w.SecondsQuery = s.computed(s.v, s.at, "Seconds")
+	w.TimestampQuery = s.computed(s.v, s.at, "Timestamp")
 	if s.lang == JSONPath {
 		w.SecondsPath = s.path(s.v, s.at, "SecondsPath")
 		w.TimestampPath = s.path(s.v, s.at, "TimestampPath")

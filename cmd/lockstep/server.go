@@ -120,7 +120,7 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	ready := &atomic.Bool{}
 	go awaitRecovery(running, w, ready)
 
-	api := awsapi.NewServer(st, w, awsapi.Config{Scheme: s.scheme, Logger: s.log, TestCases: tests})
+	api := awsapi.NewServer(st, w, awsapi.Config{Scheme: s.scheme, Logger: s.log, Tasks: w, TestCases: tests})
 	srv.onClose(func(context.Context) error { api.Close(); return nil })
 
 	stopping, stopPolls := context.WithCancel(running)

@@ -19,20 +19,19 @@ func (a *apply) choice(f *Frame, state *asl.Choice) *failure {
 	if failed != nil {
 		return failed
 	}
-	c := condition{env: a.jsonpath(f, input.Value(), a.nextEvent())}
-	next, assign := state.Default, state.Base().Assign
+	a.inspect(AfterInputPath, input)
+	c := condition{apply: a, frame: f, env: a.jsonpath(f, input.Value(), a.nextEvent())}
+	next, assign, query := state.Default, state.Assign, state.Output
 	way, index := ByDefault, 0
 	for i := range state.Choices {
 		rule := &state.Choices[i]
-		holds, err := c.holds(rule.Condition)
-		if err != nil {
-			return a.runtimeFailure(f, err.Error())
+		holds, failed := c.holds(rule.Condition)
+		if failed != nil {
+			return failed
 		}
 		if holds {
 			next, way, index = rule.Next, ByRule, i
-			if rule.Assign != nil {
-				assign = rule.Assign
-			}
+			assign, query = cmp.Or(rule.Assign, assign), cmp.Or(rule.Output, query)
 			break
 		}
 	}
@@ -45,7 +44,10 @@ func (a *apply) choice(f *Frame, state *asl.Choice) *failure {
 	if failed != nil {
 		return failed
 	}
-	vars, failed := a.assigned(f, assign, input)
+	if output, failed = a.query(f, query, states{}, output, a.nextEvent()); failed != nil {
+		return failed
+	}
+	vars, failed := a.assigned(f, assign, input, states{})
 	if failed != nil {
 		return failed
 	}
@@ -54,46 +56,56 @@ func (a *apply) choice(f *Frame, state *asl.Choice) *failure {
 }
 
 // condition evaluates the conditions of a Choice state.
-type condition struct{ env *jsonpath.Env }
+type condition struct {
+	apply *apply
+	frame *Frame
+	env   *jsonpath.Env
+}
 
-func (c *condition) holds(cond asl.Condition) (bool, error) {
+func (c *condition) holds(cond asl.Condition) (bool, *failure) {
 	switch cond := cond.(type) {
 	case asl.And:
 		for _, part := range cond {
-			if ok, err := c.holds(part); !ok || err != nil {
-				return false, err
+			if ok, failed := c.holds(part); !ok || failed != nil {
+				return false, failed
 			}
 		}
 		return true, nil
 	case asl.Or:
 		for _, part := range cond {
-			if ok, err := c.holds(part); ok || err != nil {
-				return ok, err
+			if ok, failed := c.holds(part); ok || failed != nil {
+				return ok, failed
 			}
 		}
 		return false, nil
 	case asl.Not:
-		ok, err := c.holds(cond.Condition)
-		return !ok && err == nil, err
+		ok, failed := c.holds(cond.Condition)
+		return !ok && failed == nil, failed
+	case asl.Holds:
+		v, failed := c.apply.evaluate(c.frame, cond.Query, states{}, c.apply.nextEvent())
+		if failed == nil && v.Kind() != value.Bool {
+			failed = c.apply.queryFailure(c.frame, cond.Unexpected("boolean", v))
+		}
+		return failed == nil && v.Bool(), failed
 	case *asl.Compare:
 		return c.compare(cond)
 	default:
-		return false, fmt.Errorf("unknown condition %T", cond)
+		return false, c.apply.runtimeFailure(c.frame, fmt.Sprintf("unknown condition %T", cond))
 	}
 }
 
-func (c *condition) compare(rule *asl.Compare) (bool, error) {
+func (c *condition) compare(rule *asl.Compare) (bool, *failure) {
 	v, err := rule.Variable.Eval(c.env)
 	if rule.Operator == asl.IsPresent {
 		return (err == nil) == rule.Literal.Bool(), nil
 	}
 	if err != nil {
-		return false, invalidPath(rule.Variable)
+		return false, c.invalidPath(rule.Variable)
 	}
 	want := rule.Literal
 	if rule.Path != nil {
 		if want, err = rule.Path.Eval(c.env); err != nil {
-			return false, invalidPath(rule.Path)
+			return false, c.invalidPath(rule.Path)
 		}
 	}
 	if rule.Operator >= asl.IsNull {
@@ -102,8 +114,8 @@ func (c *condition) compare(rule *asl.Compare) (bool, error) {
 	return compare(rule.Operator, v, want), nil
 }
 
-func invalidPath(p *jsonpath.Path) error {
-	return fmt.Errorf("Invalid path '%s': The choice state's condition path references an invalid value.", p) //nolint:staticcheck // AWS's wording
+func (c *condition) invalidPath(p *jsonpath.Path) *failure {
+	return c.apply.runtimeFailure(c.frame, fmt.Sprintf("Invalid path '%s': The choice state's condition path references an invalid value.", p))
 }
 
 // is tests the type of v.

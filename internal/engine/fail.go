@@ -7,18 +7,22 @@ import (
 
 // failState fails with what the state says. Nothing in the state catches it.
 func (a *apply) failState(f *Frame, state *asl.Fail) *failure {
-	name, failed := a.failText(f, "ErrorPath", state.Error, state.ErrorPath)
+	name, failed := a.failText(f, "ErrorPath", state.Error, state.ErrorPath, state.ErrorQuery)
 	if failed != nil {
 		return failed
 	}
-	cause, failed := a.failText(f, "CausePath", state.Cause, state.CausePath)
+	cause, failed := a.failText(f, "CausePath", state.Cause, state.CausePath, state.CauseQuery)
 	if failed != nil {
 		return failed
 	}
 	return &failure{name: name, cause: cause}
 }
 
-func (a *apply) failText(f *Frame, field string, literal *string, path *jsonpath.Expr) (*string, *failure) {
+func (a *apply) failText(f *Frame, field string, literal *string, path *jsonpath.Expr, query *asl.Query) (*string, *failure) {
+	if query != nil {
+		text, failed := a.wording(f, query)
+		return &text, failed
+	}
 	if path == nil {
 		return literal, nil
 	}

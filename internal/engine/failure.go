@@ -14,6 +14,8 @@ type failure struct {
 	name, cause *string
 	fatal       bool // no retrier or catcher applies
 	timeout     bool // States.Timeout: of a heartbeat or of the whole task
+	evaluation  bool // of an expression: gets an event of its own
+	location    string
 }
 
 // errorOutput is what a catcher gets: both keys are always there. A timeout
@@ -51,6 +53,8 @@ func (e *failure) matches(names []string) bool {
 // hand it to whatever f is part of.
 func (a *apply) fail(f *Frame, e *failure) {
 	state := a.env.Machine.State(f.state)
+	a.env.test.failed(e)
+	a.evaluationFailed(f, state, e)
 	retry, catch := handlers(state)
 	if !e.fatal && a.retry(f, retry, e) {
 		return
@@ -79,6 +83,25 @@ func handlers(state asl.State) ([]asl.Retrier, []asl.Catcher) {
 	return nil, nil
 }
 
+// evaluationFailed writes the event of a failed evaluation. It follows from
+// what the state's entry follows from, and only in a Wait from the entry
+// itself (recorded). A Parallel or Map then counts as begun.
+func (a *apply) evaluationFailed(f *Frame, state asl.State, e *failure) {
+	if !e.evaluation {
+		return
+	}
+	e.evaluation = false
+	ev := HistoryEvent{Type: EvaluationFailedType, Previous: f.before, Name: f.state, Error: e.name, Cause: e.cause, Location: e.location}
+	switch state.(type) {
+	case *asl.Wait:
+		ev.Previous = f.entered
+	case *asl.Parallel, *asl.Map:
+		f.phase = joining
+	}
+	f.last = a.record(&ev)
+	a.touch(f)
+}
+
 // stateFailed writes the event that closes a failed Parallel or Map, once it
 // has started and will not be tried again.
 func (a *apply) stateFailed(f *Frame, state asl.State) {
@@ -105,6 +128,7 @@ func (a *apply) retry(f *Frame, retriers []asl.Retrier, e *failure) bool {
 	if f.retries == nil {
 		f.retries = make([]int64, len(retriers))
 	}
+	a.env.test.retries(f, i)
 	if f.retries[i] >= r.MaxAttempts {
 		return false
 	}
@@ -112,6 +136,7 @@ func (a *apply) retry(f *Frame, retriers []asl.Retrier, e *failure) bool {
 	if r.FullJitter {
 		delay = int64(float64(delay) * unit(chance(uint64(a.Execution.ID), uint64(a.nextEvent()))()))
 	}
+	a.env.test.backsOff(delay)
 	a.removeChildren(f)
 	a.took(f, ByRetrier, i)
 	f.retries[i]++
@@ -162,8 +187,11 @@ func (a *apply) caught(f *Frame, state asl.State, catchers []asl.Catcher, e *fai
 	from := e.errorOutput()
 	output, failed := a.placed(f, c.ResultPath, from)
 	if failed == nil {
+		output, failed = a.query(f, c.Output, states{errorOutput: from}, output, a.nextEvent())
+	}
+	if failed == nil {
 		var vars value.Value
-		if vars, failed = a.assigned(f, c.Assign, from); failed == nil {
+		if vars, failed = a.assigned(f, c.Assign, from, states{errorOutput: from}); failed == nil {
 			failed = a.exit(f, state, output, vars, c.Next)
 		}
 	}

@@ -81,22 +81,28 @@ func (a *apply) leave(f *Frame, state asl.State, result *Data, selector *jsonpat
 	if failed != nil {
 		return failed
 	}
+	a.inspect(AfterResultSelector, effective)
 	output, failed := a.placed(f, rp, effective)
 	if failed != nil {
 		return failed
 	}
-	return a.leaveWith(f, state, state.Base().Assign, output, result)
+	a.inspect(AfterResultPath, output)
+	base := state.Base()
+	return a.leaveWith(f, state, base.Output, base.Assign, output, result, states{result: result})
 }
 
-// leaveWith applies OutputPath and Assign, the latter to assignFrom, and goes
-// to the state's Next.
-func (a *apply) leaveWith(f *Frame, state asl.State, assign *asl.Assign, output, assignFrom *Data) *failure {
+// leaveWith applies OutputPath or Output, and Assign, and goes to the state's
+// Next. "$" in a JSONPath Assign is from.
+func (a *apply) leaveWith(f *Frame, state asl.State, query *asl.Query, assign *asl.Assign, output, from *Data, s states) *failure {
 	base := state.Base()
 	output, failed := a.selected(f, base.OutputPath, output)
 	if failed != nil {
 		return failed
 	}
-	vars, failed := a.assigned(f, assign, assignFrom)
+	if output, failed = a.query(f, query, s, output, a.nextEvent()); failed != nil {
+		return failed
+	}
+	vars, failed := a.assigned(f, assign, from, s)
 	if failed != nil {
 		return failed
 	}
@@ -117,6 +123,9 @@ func (a *apply) exit(f *Frame, state asl.State, output *Data, vars value.Value, 
 	a.follow(f, &ev)
 	a.remember(f, vars)
 	f.input = output
+	if a.env.test.leaves(next) {
+		next = "" // the test ends with its state
+	}
 	if next == "" {
 		a.end(f, output)
 		return nil
@@ -126,13 +135,19 @@ func (a *apply) exit(f *Frame, state asl.State, output *Data, vars value.Value, 
 }
 
 // assigned evaluates an Assign field; absent when there is none.
-func (a *apply) assigned(f *Frame, assign *asl.Assign, from *Data) (value.Value, *failure) {
+func (a *apply) assigned(f *Frame, assign *asl.Assign, from *Data, s states) (vars value.Value, failed *failure) {
 	if assign == nil {
 		return value.Value{}, nil
 	}
-	vars, err := assign.Template.Eval(a.jsonpath(f, from.Value(), a.nextEvent()))
-	if err != nil {
-		return value.Value{}, a.runtimeError(f, err)
+	if assign.Query != nil {
+		vars, failed = a.evaluate(f, assign.Query, s, a.nextEvent())
+	} else if v, err := assign.Template.Eval(a.jsonpath(f, from.Value(), a.nextEvent())); err != nil {
+		failed = a.runtimeError(f, err)
+	} else {
+		vars = v
+	}
+	if failed != nil {
+		return value.Value{}, failed
 	}
 	if vars.Size() > a.payloadLimit() {
 		return value.Value{}, tooLarge(f.state)
@@ -211,7 +226,7 @@ func (a *apply) context(f *Frame) value.Value {
 			})),
 		})))
 	}
-	return value.ObjectOf(object)
+	return a.env.test.context(value.ObjectOf(object))
 }
 
 // mapItem finds the item of the innermost Map iteration that f is part of.

@@ -116,6 +116,7 @@ type Frame struct {
 	vars      value.Value
 	enteredAt int64  // Unix milliseconds
 	entered   int64  // id of the StateEntered event
+	before    int64  // id of the event before that
 	last      int64  // id of the newest event on this frame's path
 	scheduled int64  // id of the event that scheduled the task: the seed of its parameters
 	attempt   uint32 // of tasks, counted over the frame's life
@@ -315,7 +316,7 @@ func (s *Snapshot) encodeFrame(f *Frame) []byte {
 	} else {
 		e.string(f.vars.JSON())
 	}
-	for _, n := range [...]int64{f.enteredAt, f.entered, f.last, f.scheduled, int64(f.attempt), f.retried, f.due, f.timeoutAt, f.heartbeat} {
+	for _, n := range [...]int64{f.enteredAt, f.entered, f.before, f.last, f.scheduled, int64(f.attempt), f.retried, f.due, f.timeoutAt, f.heartbeat} {
 		e.int(n)
 	}
 	e.uint(uint64(len(f.retries)))
@@ -388,7 +389,7 @@ func (s *Snapshot) decodeFrame(d *decoder) *Frame {
 		f.vars = vars
 	}
 	var attempt int64
-	for _, n := range [...]*int64{&f.enteredAt, &f.entered, &f.last, &f.scheduled, &attempt, &f.retried, &f.due, &f.timeoutAt, &f.heartbeat} {
+	for _, n := range [...]*int64{&f.enteredAt, &f.entered, &f.before, &f.last, &f.scheduled, &attempt, &f.retried, &f.due, &f.timeoutAt, &f.heartbeat} {
 		*n = d.int()
 	}
 	f.attempt = uint32(attempt)

@@ -72,9 +72,22 @@ func (a *apply) call(f *Frame, state *asl.Task) (*Dispatch, *failure) {
 	if failed != nil {
 		return nil, failed
 	}
+	a.inspect(AfterInputPath, input)
 	d := &Dispatch{Task: TaskID{f.ID, f.attempt}, State: f.state, Resource: state.Resource, Retry: f.retried}
 	if d.Input, failed = a.filled(f, state.Parameters, input, f.scheduled); failed != nil {
 		return nil, failed
+	}
+	a.inspect(AfterParameters, d.Input)
+	if d.Input, failed = a.query(f, state.Arguments, states{}, d.Input, f.scheduled); failed != nil {
+		return nil, failed
+	}
+	a.inspect(AfterArguments, d.Input)
+	if state.RoleQuery != nil {
+		role, failed := a.evaluate(f, state.RoleQuery, states{}, f.scheduled)
+		if failed != nil {
+			return nil, failed
+		}
+		d.RoleARN = role.Get("RoleArn").Str()
 	}
 	if state.Credentials != nil {
 		role, failed := a.filled(f, state.Credentials, input, f.scheduled)
@@ -93,6 +106,9 @@ func (a *apply) call(f *Frame, state *asl.Task) (*Dispatch, *failure) {
 func (a *apply) taskSeconds(f *Frame, state *asl.Task, s *asl.Seconds) (int64, *failure) {
 	if s == nil {
 		return 0, nil
+	}
+	if s.Query != nil {
+		return a.number(f, s.Query)
 	}
 	if s.Path == nil {
 		return s.Literal, nil
@@ -183,6 +199,7 @@ func (a *apply) taskSucceeded(ev TaskSucceeded) error {
 		e := tooLarge(resourceName(&state.Resource))
 		return a.taskFailed(TaskFailed{At: ev.At, Task: ev.Task, Error: e.name, Cause: e.cause})
 	}
+	a.inspect(Result, ev.Output)
 	output := ev.Output.JSON()
 	a.taskEvent(f, state, &HistoryEvent{Data: &output}, LambdaFunctionSucceededType, ActivitySucceededType, TaskSucceededType)
 	f.phase, f.due = failing, 0

@@ -19,6 +19,7 @@ func (a *apply) wait(f *Frame, state *asl.Wait) *failure {
 	if failed != nil {
 		return failed
 	}
+	a.inspect(AfterInputPath, input)
 	until, failed := a.waitUntil(f, state, input)
 	if failed != nil {
 		return failed
@@ -45,12 +46,25 @@ func (a *apply) awake(f *Frame, state *asl.Wait) *failure {
 	if failed != nil {
 		return failed
 	}
-	return a.leaveWith(f, state, state.Assign, input, input)
+	return a.leaveWith(f, state, state.Output, state.Assign, input, input, states{})
 }
 
 // waitUntil works out the end of the wait, in Unix milliseconds.
 func (a *apply) waitUntil(f *Frame, state *asl.Wait, input *Data) (int64, *failure) {
 	switch {
+	case state.SecondsQuery != nil:
+		seconds, failed := a.number(f, state.SecondsQuery)
+		return a.now + min(seconds, maxWait+1)*1000, failed
+	case state.TimestampQuery != nil:
+		text, failed := a.wording(f, state.TimestampQuery)
+		if failed != nil {
+			return 0, failed
+		}
+		t, ok := parseTimestamp(text)
+		if !ok {
+			return 0, a.queryFailure(f, &asl.QueryError{Location: "Timestamp", Cause: "The Timestamp field cannot be parsed as an ISO-8601 extended offset date-time format string: " + text})
+		}
+		return t, nil
 	case state.Seconds != nil:
 		return a.now + *state.Seconds*1000, nil
 	case state.SecondsPath != nil:

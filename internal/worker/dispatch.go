@@ -65,17 +65,7 @@ func (w *Worker) dispatch(x *execution, d *engine.Dispatch) {
 	if d.Resource.Kind == asl.LambdaResource {
 		service = "lambda"
 	}
-	call := &task.Call{
-		ID:           fmt.Sprintf("%s:%d:%d", x.arn, d.Task.Frame, d.Task.Attempt),
-		ExecutionARN: x.arn,
-		MachineARN:   w.cfg.Scheme.Machine(x.machine.name),
-		State:        d.State,
-		Resource:     d.Resource,
-		Input:        d.Input.JSON(),
-		Token:        d.Token,
-		RoleARN:      d.RoleARN,
-		Retry:        d.Retry,
-	}
+	call := newCall(x.arn, w.cfg.Scheme.Machine(x.machine.name), d)
 	ctx, cancel := context.WithCancel(w.ctx)
 
 	w.mu.Lock()
@@ -102,6 +92,30 @@ func (w *Worker) dispatch(x *execution, d *engine.Dispatch) {
 	if turn {
 		w.cfg.Go(run)
 	}
+}
+
+// newCall is the call that a command asks for.
+func newCall(execution, machine string, d *engine.Dispatch) *task.Call {
+	return &task.Call{
+		ID:           fmt.Sprintf("%s:%d:%d", execution, d.Task.Frame, d.Task.Attempt),
+		ExecutionARN: execution,
+		MachineARN:   machine,
+		State:        d.State,
+		Resource:     d.Resource,
+		Input:        d.Input.JSON(),
+		Token:        d.Token,
+		RoleARN:      d.RoleARN,
+		Retry:        d.Retry,
+	}
+}
+
+// Try calls a task for a state that is tested by itself, and returns what came of
+// it. The worker knows nothing of such an execution: x has its names. The call
+// ends when ctx does.
+func (w *Worker) Try(ctx context.Context, x *engine.Execution, d *engine.Dispatch) engine.Event {
+	call := newCall(x.ARN, x.MachineARN, d)
+	result, err := w.integrate(ctx, call)
+	return w.outcome(d.Task, call, result, err, false)
 }
 
 // cancel ends a call that nobody waits for any more.
