@@ -82,9 +82,14 @@ func (k *compiler) callOf(n *node) *compiledCall {
 	}
 	switch n.left.kind {
 	case nPath:
-		x.name = str(n.left.list[0].text)
-		if look := k.lookup(n.left.list[0].text, true); n.left.list[0].kind == nName {
-			x.hint = func(c *run, f *frame) bool { v := look(c, f, undefined); return v.isFunction() || truthy(c, v) }
+		first := n.left.list[0]
+		x.name = str(first.text)
+		switch {
+		case first.kind == nVariable && first.text == "$":
+			x.hint = func(c *run, _ *frame) bool { return truthyJS(c.root) }
+		case first.kind == nName, first.kind == nVariable && first.text != "":
+			look := k.lookup(first.text, true)
+			x.hint = func(c *run, f *frame) bool { return truthyJS(look(c, f, undefined)) }
 		}
 	case nVariable, nString, nName:
 		x.name = str(n.left.text)
@@ -110,7 +115,7 @@ func (k *compiler) call(n *node) eval {
 			c.tail.args = append(c.tail.args[:0], c.args[base:]...)
 			c.args = c.args[:base]
 			c.tail.fn, c.tail.name, c.tail.pos = fn, "", 0
-			if x.hint == nil {
+			if n.left.kind == nVariable {
 				c.tail.name, c.tail.pos = x.name.str(), x.pos
 			}
 			return tailMark
@@ -441,6 +446,9 @@ func (k *compiler) transform(n *node) eval {
 }
 
 func (c *run) change(f *frame, match item, update, remove eval, updatePos, removePos int) {
+	if match.typ() == tObject && match.x == nil { // no part of the copy: changed to no effect
+		match = thaw(c, match, 0)
+	}
 	u := update(c, f, match)
 	if !u.isUndefined() {
 		if u.typ() != tObject {

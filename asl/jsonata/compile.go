@@ -142,6 +142,9 @@ func (k *compiler) compile(n *node) eval {
 	k.depth++
 	defer func() { k.depth-- }()
 	run, unsettled := k.compileKind(n)
+	if n.kind == nCall && n.tail {
+		return run // whoever called the function settles it; a grouping is lost, as in the library
+	}
 	for _, st := range n.predicates {
 		run, unsettled = k.filtered(run, k.filter(st)), true
 	}

@@ -27,6 +27,9 @@ func fnType(_ *run, args []item, _ item) item {
 	case tNull:
 		return str("null")
 	case tNumber:
+		if !isNumeric(args[0]) { // NaN
+			return str("object")
+		}
 		return str("number")
 	case tString:
 		return str("string")

@@ -2,6 +2,7 @@ package jsonata
 
 import (
 	"math"
+	"math/big"
 	"strconv"
 	"strings"
 )
@@ -77,7 +78,7 @@ func fnPower(_ *run, args []item, _ item) item {
 	if a.isUndefined() {
 		return a
 	}
-	r := math.Pow(a.float(), b.float())
+	r := raise(a.float(), b.float())
 	if f := b.float(); math.IsInf(f, 0) && math.Abs(a.float()) == 1 || f != f {
 		r = math.NaN() // where JavaScript departs from C
 	}
@@ -87,6 +88,26 @@ func fnPower(_ *run, args []item, _ item) item {
 		f.raise()
 	}
 	return number(r)
+}
+
+// raise is a to the power of b, correctly rounded for whole b.
+func raise(a, b float64) float64 {
+	if b != math.Trunc(b) || math.Abs(b) > 1100 || a-a != 0 || a == 0 {
+		return math.Pow(a, b)
+	}
+	r := new(big.Float).SetPrec(300).SetInt64(1)
+	x := new(big.Float).SetPrec(300).SetFloat64(a)
+	for n := int(math.Abs(b)); n > 0; n >>= 1 {
+		if n&1 == 1 {
+			r.Mul(r, x)
+		}
+		x.Mul(x, x)
+	}
+	if b < 0 {
+		r.Quo(new(big.Float).SetPrec(300).SetInt64(1), r)
+	}
+	f, _ := r.Float64()
+	return f
 }
 
 func fnRound(_ *run, args []item, _ item) item {

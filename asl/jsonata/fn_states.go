@@ -128,7 +128,7 @@ func fnHash(c *run, args []item, _ item) item {
 	return str(hex.EncodeToString(sum))
 }
 
-// fnParse reads JSON.
+// fnParse reads JSON. A number alone that is -0 gives 0 (recorded).
 func fnParse(c *run, args []item, _ item) item {
 	a := arg(args, 0)
 	if a.isUndefined() {
@@ -139,6 +139,9 @@ func fnParse(c *run, args []item, _ item) item {
 	v, err := value.Parse(a.str())
 	if err != nil {
 		c.complain("Unable to parse the argument of the parse function as JSON: " + err.Error())
+	}
+	if v.NumberText() == "-0" {
+		v = value.Int(0)
 	}
 	return plain(v)
 }

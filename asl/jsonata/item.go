@@ -29,6 +29,7 @@ type extra struct {
 	fn     *function  // ofFunction
 	num    float64    // ofNumber: NaN or an infinity
 	tuples []*frame   // ofTuples
+	bare   bool       // ofTuples: sorted, after which the library takes them for objects
 	scope  *tupleVars // ofTuples: what the variables of the tuples are called
 }
 

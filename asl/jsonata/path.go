@@ -2,6 +2,7 @@ package jsonata
 
 import (
 	"math"
+	"slices"
 
 	"github.com/lockstep-run/lockstep/asl/value"
 )
@@ -41,6 +42,19 @@ func (t *tupleVars) slot(name string) int {
 		return i
 	}
 	return -1
+}
+
+// object is a tuple as an object, which is what the library mistakes tuples for
+// once they have been sorted.
+func (t *tupleVars) object(c *run, f *frame) item {
+	m := newMembers(1)
+	m.add(c, "@", f.at)
+	for i, name := range t.names {
+		if v := f.vars[t.slot(name)]; v.x != unbound.x && !slices.Contains(t.names[:i], name) {
+			m.add(c, name, v)
+		}
+	}
+	return m.object()
 }
 
 type path struct {
@@ -493,9 +507,15 @@ func (fl *filter) tuples(c *run, in item) item {
 	}
 	for i, t := range tuples {
 		c.step(1)
-		fl.keep(c, fl.test(c, t, t.at), i, n, func() { out = append(out, t) })
+		env, at := t, t.at
+		if in.x.bare {
+			env, at = newFrame(c, len(t.vars), t.up), in.x.scope.object(c, t)
+		}
+		fl.keep(c, fl.test(c, env, at), i, n, func() { out = append(out, t) })
 	}
-	return tuplesItem(in.x.scope, out)
+	kept := tuplesItem(in.x.scope, out)
+	kept.x.bare = in.x.bare
+	return kept
 }
 
 // evalTuples is the path that binds variables on the way.
@@ -537,14 +557,18 @@ func (p *path) evalTuples(c *run, f *frame, in item) item {
 	for ; i < len(p.steps); i++ {
 		tuples = p.tupleStep(c, &p.steps[i], tuples)
 	}
-	if p.stream {
-		if p.group != nil {
-			return p.group(c, f, tuples)
-		}
-		return tuples
-	}
 	if p.group != nil {
+		if tuples.x.bare {
+			var objects list
+			for _, t := range tuples.x.tuples {
+				objects.push(c, p.tuples.object(c, t))
+			}
+			return p.group(c, newFrame(c, p.tuples.layout.size, f), objects.array(sequence))
+		}
 		return p.group(c, f, tuples)
+	}
+	if p.stream {
+		return tuples
 	}
 	var out list
 	for _, t := range tuples.x.tuples {
@@ -596,7 +620,9 @@ func (t *frame) extend(c *run) *frame {
 
 func (p *path) tupleStep(c *run, s *step, in item) item {
 	if s.sort != nil {
-		return p.stages(c, s, tuplesItem(p.tuples, s.sort.tuples(c, in.x.tuples)))
+		sorted := tuplesItem(p.tuples, s.sort.tuples(c, in.x.tuples))
+		sorted.x.bare = len(in.x.tuples) > 1
+		return p.stages(c, s, sorted)
 	}
 	var out []*frame
 	for _, t := range in.x.tuples {
