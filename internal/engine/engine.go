@@ -16,6 +16,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -36,7 +37,10 @@ var (
 // quotas.
 type Limits struct {
 	Payload int   // bytes of a state's or task's input or output; default 262,144
-	History int64 // events; default 25,000
+	History int64 // events; default 25,000, below 0: none
+	// Duration ends an execution whatever its machine's TimeoutSeconds say; 0:
+	// nothing but those.
+	Duration time.Duration
 }
 
 const (
@@ -164,8 +168,8 @@ func (a *apply) start(ev Started) error {
 	if a.lastEvent != 0 {
 		return ErrNotWaiting
 	}
-	if a.env.Machine.TimeoutSeconds > 0 {
-		a.deadline = a.now + a.env.Machine.TimeoutSeconds*1000
+	if allowed := a.allowed(); allowed > 0 {
+		a.deadline = a.now + allowed
 	}
 	input := a.Execution.Input.JSON()
 	a.record(&HistoryEvent{
@@ -359,8 +363,23 @@ func (a *apply) ends(t HistoryType) bool {
 	return t >= ExecutionSucceededType && t <= ExecutionTimedOutType
 }
 
-func (a *apply) historyLimit() int64 { return cmp.Or(a.env.Limits.History, defaultHistory) }
-func (a *apply) payloadLimit() int   { return cmp.Or(a.env.Limits.Payload, defaultPayload) }
+// allowed is how long the execution may take, in milliseconds; 0: for ever.
+func (a *apply) allowed() int64 {
+	own, limit := a.env.Machine.TimeoutSeconds*1000, a.env.Limits.Duration.Milliseconds()
+	if own <= 0 || limit > 0 && limit < own {
+		return limit
+	}
+	return own
+}
+
+func (a *apply) historyLimit() int64 {
+	if a.env.Limits.History < 0 {
+		return math.MaxInt64
+	}
+	return cmp.Or(a.env.Limits.History, defaultHistory)
+}
+
+func (a *apply) payloadLimit() int { return cmp.Or(a.env.Limits.Payload, defaultPayload) }
 
 // checkHistory ends an execution that has filled its history: the last event
 // AWS allows is the one that says so.
