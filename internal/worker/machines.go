@@ -18,7 +18,7 @@ type machine struct {
 	name    string
 	roleARN string
 	asl     *asl.Machine
-	log     func(executionARN string, c engine.Chunk) // nil: nothing is logged
+	log     func(executionARN string, redrives int64, c engine.Chunk) // nil: nothing is logged
 }
 
 // machines compiles revisions, once each while they are in use.

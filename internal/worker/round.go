@@ -279,7 +279,7 @@ func (w *Worker) act(b *Batch) {
 		}
 		w.counts.transitions.Add(e.transitions)
 		if log := e.x.machine.log; log != nil && c.Delta.History.Count > 0 {
-			log(e.x.arn, c.Delta.History)
+			log(e.x.arn, c.Delta.Redrives, c.Delta.History)
 		}
 		w.settle(e, c)
 		w.carryOut(e, c)

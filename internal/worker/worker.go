@@ -57,7 +57,7 @@ type Config struct {
 	// LogOf says where the history of a revision's executions goes; nil:
 	// nowhere. What it returns is called with chunks that are durable, in the
 	// order of each execution, and must return quickly.
-	LogOf func(machine string, r store.Revision) func(executionARN string, c engine.Chunk)
+	LogOf func(machine string, r store.Revision) func(executionARN string, redrives int64, c engine.Chunk)
 
 	// Committed is told of every execution's commit, in order, after it is
 	// durable. It must return quickly.
