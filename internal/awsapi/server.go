@@ -51,11 +51,25 @@ type Engine interface {
 	Poll(ctx context.Context, a store.Activity, worker string) (token, input string, err error)
 }
 
+// Express runs the executions of EXPRESS machines. The names of the machine and
+// of the execution are set in what it gets.
+type Express interface {
+	// Start returns the execution's ARN and when it started, in Unix
+	// milliseconds, as soon as it cannot be lost any more.
+	Start(ctx context.Context, s store.Start) (executionARN string, startedAt int64, err error)
+	// Sync returns the execution's ARN and how it ended. It ends with ctx.
+	Sync(ctx context.Context, s store.Start) (executionARN string, x store.Execution, err error)
+}
+
 // Config is what a Server is set up with. Zero fields have defaults.
 type Config struct {
 	Scheme arn.Scheme       // partition, region and account of all ARNs; default arn.Default
 	Now    func() time.Time // default time.Now
 	Logger *slog.Logger     // gets no payloads; default slog.Default()
+
+	Express Express // nil: EXPRESS machines can be kept, not run
+	// LogGroup says whether there is a log group of that ARN; nil: any is taken.
+	LogGroup func(ctx context.Context, arn string) bool
 }
 
 // Server answers the AWS Step Functions API on POST /. It is an http.Handler
@@ -72,6 +86,8 @@ type Server struct {
 	gate     gate
 	sweeps   sweeps
 	redrives redriveTokens
+	express  Express
+	logGroup func(ctx context.Context, arn string) bool
 }
 
 // NewServer makes a Server over a store and the engine that writes to it. Close
@@ -87,6 +103,7 @@ func NewServer(st store.Store, eng Engine, cfg Config) *Server {
 		cfg.Logger = slog.Default()
 	}
 	s := &Server{store: st, engine: eng, scheme: cfg.Scheme, now: cfg.Now, log: cfg.Logger}
+	s.express, s.logGroup = cfg.Express, cfg.LogGroup
 	s.prefixes = prefixes{
 		machine:   cfg.Scheme.Machine(""),
 		activity:  cfg.Scheme.Activity(""),
@@ -163,14 +180,26 @@ func (s *Server) answer(r *http.Request, id string, b *buffer) (out []byte, err 
 		if err := s.gate.enter(r.Context(), n); err != nil {
 			return nil, err
 		}
-		defer s.gate.leave(n)
+		leave := sync.OnceFunc(func() { s.gate.leave(n) })
+		defer leave()
+		in, err := decode(string(b.in))
+		if err != nil {
+			return nil, err
+		}
+		in.leave = leave
+		return s.do(do, r, in, b)
 	}
 	in, err := decode(string(b.in))
 	if err != nil {
 		return nil, err
 	}
+	return s.do(do, r, in, b)
+}
+
+// do runs the action on what was read.
+func (s *Server) do(do action, r *http.Request, in *input, b *buffer) ([]byte, error) {
 	in.trace = r.Header.Get("X-Amzn-Trace-Id")
-	out, err = do(s, r.Context(), in, b.out[:0])
+	out, err := do(s, r.Context(), in, b.out[:0])
 	if err == nil && in.failed() {
 		err = in.err() // a handler that forgot to ask
 	}

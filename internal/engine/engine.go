@@ -79,8 +79,8 @@ type Step struct {
 func Apply(env *Env, s *Snapshot, ev Event) (Step, error) {
 	// An event that had to wait for its turn does not turn time back.
 	s.lastAt = max(s.lastAt, ev.at().UnixMilli())
-	a := apply{env: env, Snapshot: s, now: s.lastAt, firstEvent: s.lastEvent}
 	before := len(s.history.chunk.Data)
+	a := apply{env: env, Snapshot: s, now: s.lastAt, firstEvent: s.lastEvent, firstByte: before}
 	if _, again := ev.(Redriven); s.Running() == again {
 		return Step{}, ErrNotWaiting
 	}
@@ -129,6 +129,7 @@ type apply struct {
 	*Snapshot
 	now        int64 // Unix milliseconds
 	firstEvent int64 // newest history event before this Apply
+	firstByte  int   // of the history that this Apply writes
 	stack      []*Frame
 	commands   []Command
 	entered    int64 // states
@@ -209,7 +210,7 @@ func (a *apply) inOrder() []*Frame {
 // time to yield; it then returns true.
 func (a *apply) run() (more bool) {
 	for len(a.stack) > 0 && a.Running() && a.broken == nil {
-		if a.lastEvent-a.firstEvent > yieldEvents || len(a.history.chunk.Data) > yieldBytes {
+		if a.lastEvent-a.firstEvent > yieldEvents || len(a.history.chunk.Data)-a.firstByte > yieldBytes {
 			return true
 		}
 		f := a.stack[len(a.stack)-1]
