@@ -51,7 +51,7 @@ sim: ## Simulate SEEDS worlds with faults
 
 long: build ## What takes longer than CI may: SEEDS worlds, KILLS crashes, every fuzz target for FUZZTIME, benches
 	$(MAKE) --no-print-directory sim
-	$(GO) -C test/crash test -count=1 -v -timeout 0 ./... -kills=$(KILLS) -cuts=$(KILLS) -waiting=100000
+	$(GO) -C test/crash test -count=1 -v -timeout 0 ./... -kills=$(KILLS) -cuts=$(KILLS) -bad=500 -waiting=100000
 	scripts/fuzz $(FUZZTIME)
 	scripts/bench bin/lockstep
 

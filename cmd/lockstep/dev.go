@@ -19,6 +19,7 @@ import (
 	"github.com/lockstep-run/lockstep/internal/arn"
 	"github.com/lockstep-run/lockstep/internal/config"
 	"github.com/lockstep-run/lockstep/internal/store"
+	"github.com/lockstep-run/lockstep/internal/task/mock"
 )
 
 const (
@@ -30,6 +31,7 @@ const (
 
 func newDevCommand() *cobra.Command {
 	var f serverFlags
+	var mockConfig string
 	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "Run a server for your own machine",
@@ -45,13 +47,24 @@ accepted is on disk before it answers, and goes on after a restart or a crash.`,
 			if err != nil {
 				return err
 			}
+			if mockConfig != "" {
+				if s.mocks, err = mock.Load(mockConfig); err != nil {
+					return &exitError{exitUsage, err}
+				}
+			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			context.AfterFunc(ctx, stop) // a second signal ends the process at once
 			return runDev(ctx, cmd.OutOrStdout(), s)
 		}),
 	}
-	f.register(cmd.Flags(), defaultData)
+	flags := cmd.Flags()
+	f.register(flags, defaultData)
+	flags.StringVar(&mockConfig, "mock-config", "", "answer tasks from a mock configuration `file` of Step Functions Local, in executions started with ARN#CASE")
+	withEnv(flags, "mock-config")
+	also := flags.Lookup("mock-config")
+	also.Usage += " [SFN_MOCK_CONFIG]" // as Step Functions Local calls it
+	also.Annotations[envAnnotation] = append(also.Annotations[envAnnotation], "SFN_MOCK_CONFIG")
 	return cmd
 }
 
@@ -65,13 +78,21 @@ func runDev(ctx context.Context, out io.Writer, s settings) error {
   store     %s
   region    %s, account %s
   for development: any credentials are accepted, from this machine only
-
+%s
 Try it:
   %s
 
 Ctrl-C ends it.
-`, srv.url, s.data, filepath.Join(s.data, "lockstep.db"), s.scheme.Region, s.scheme.Account, awsCommand(srv, "list-state-machines"))
+`, srv.url, s.data, filepath.Join(s.data, "lockstep.db"), s.scheme.Region, s.scheme.Account, mockLine(s.mocks), awsCommand(srv, "list-state-machines"))
 	return srv.serve(ctx, s.log)
+}
+
+// mockLine says that mocks are in force; "" when they are not.
+func mockLine(c *mock.Config) string {
+	if c == nil {
+		return ""
+	}
+	return fmt.Sprintf("  mocks     %s: executions started with ARN#CASE get their answers from it\n", c.Summary())
 }
 
 // serve waits until ctx ends or the server fails, and closes it.

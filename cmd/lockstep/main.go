@@ -50,14 +50,15 @@ the AWS Step Functions API, so that the AWS CLI and every AWS SDK work with it.
 It is one program that keeps everything in one file.`,
 		Example: `  lockstep demo                  see it work: comments, a model, and you as the reviewer
   lockstep dev                   a server for your own machine, on 127.0.0.1:8083
-  lockstep validate flow.json    what is wrong with a definition, and where`,
+  lockstep validate flow.json    what is wrong with a definition, and where
+  lockstep test flow.test.yaml   does it do what it should`,
 		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newDemoCommand(), newDevCommand(), newValidateCommand(), newBenchCommand(), newVersionCommand())
+	root.AddCommand(newDemoCommand(), newDevCommand(), newValidateCommand(), newTestCommand(), newBenchCommand(), newVersionCommand())
 	return root
 }
 
@@ -115,11 +116,15 @@ func fillFromEnv(flags *pflag.FlagSet) error {
 		if f.Changed || f.Annotations[envAnnotation] == nil {
 			return
 		}
-		name := f.Annotations[envAnnotation][0]
-		if text := os.Getenv(name); text != "" {
+		for _, name := range f.Annotations[envAnnotation] {
+			text := os.Getenv(name)
+			if text == "" {
+				continue
+			}
 			if err := flags.Set(f.Name, text); err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", name, err))
 			}
+			return
 		}
 	})
 	return errors.Join(errs...)

@@ -27,6 +27,7 @@ func TestScripts(t *testing.T) {
 			"await": awaitServer,
 			"get":   get,
 			"aws":   aws,
+			"ended": awaitEnd,
 		},
 		Setup: func(env *testscript.Env) error {
 			examples, err := os.Getwd()
@@ -93,6 +94,31 @@ func aws(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	request(ts, req, args[0])
+}
+
+// awaitEnd waits until an execution has ended and shows its description on
+// stdout: ended MACHINE:NAME.
+func awaitEnd(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: ended MACHINE:NAME")
+	}
+	body := `{"executionArn":"arn:aws:states:us-east-1:123456789012:execution:` + args[0] + `"}`
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		req, err := http.NewRequest(http.MethodPost, ts.Getenv("URL")+"/", strings.NewReader(body))
+		ts.Check(err)
+		req.Header.Set("Content-Type", "application/x-amz-json-1.0")
+		req.Header.Set("X-Amz-Target", "AWSStepFunctions.DescribeExecution")
+		res, err := http.DefaultClient.Do(req)
+		ts.Check(err)
+		text, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		ts.Check(err)
+		if !strings.Contains(string(text), `"status":"RUNNING"`) {
+			fmt.Fprintf(ts.Stdout(), "%s\n", text)
+			return
+		}
+	}
+	ts.Fatalf("%s has not ended", args[0])
 }
 
 func request(ts *testscript.TestScript, req *http.Request, status string) {

@@ -24,6 +24,7 @@ import (
 	"github.com/lockstep-run/lockstep/internal/store/sqlite"
 	"github.com/lockstep-run/lockstep/internal/task"
 	"github.com/lockstep-run/lockstep/internal/task/lambda"
+	"github.com/lockstep-run/lockstep/internal/task/mock"
 	"github.com/lockstep-run/lockstep/internal/task/model"
 	"github.com/lockstep-run/lockstep/internal/worker"
 )
@@ -37,6 +38,7 @@ type settings struct {
 	functions map[string]config.Function
 	models    []config.Model
 	logs      []config.Log
+	mocks     *mock.Config  // nil: none
 	retention time.Duration // of Express executions that have ended
 
 	tasks func(*task.Registry) // registers more integrations
@@ -105,6 +107,17 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	}
 	srv.onClose(records.Close)
 
+	var tests awsapi.TestCases
+	if s.mocks != nil {
+		mocks, err := mock.New(s.mocks, filepath.Join(s.data, "mock-cases.jsonl"), s.log)
+		if err != nil {
+			return nil, err
+		}
+		srv.onClose(func(context.Context) error { return mocks.Close() })
+		tasks.Around(mocks.Around)
+		tests = mocks
+	}
+
 	counts := &executionCounts{}
 	running, stopWorker := context.WithCancel(context.WithoutCancel(ctx))
 	w, err := worker.New(running, st, tasks, worker.Config{
@@ -128,7 +141,7 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	}
 	srv.start(stopExpress, func() error { return x.Run(short) })
 
-	api := awsapi.NewServer(st, w, awsapi.Config{Scheme: s.scheme, Logger: s.log, Express: x, LogGroup: records.Exists})
+	api := awsapi.NewServer(st, w, awsapi.Config{Scheme: s.scheme, Logger: s.log, Express: x, LogGroup: records.Exists, TestCases: tests})
 	srv.onClose(func(context.Context) error { api.Close(); return nil })
 
 	stopping, stopPolls := context.WithCancel(running)

@@ -24,6 +24,8 @@ var layers = []struct {
 		"the language can be used without the engine: validate needs nothing else"},
 	{"internal/engine", []string{"asl/..."},
 		"the core knows the language and nothing of where events come from or where steps go"},
+	{"internal/mtest", []string{"asl/...", "internal/engine"},
+		"a test of a machine is the core with events from a file: the same file gives the same report"},
 	{"internal/store", []string{"internal/engine"},
 		"what is kept is what the engine makes; a store does not know who asks"},
 	{"internal/store/storetest", []string{"internal/engine", "internal/store", "internal/store/memory"},
@@ -81,8 +83,8 @@ func TestImportsPointInwards(t *testing.T) {
 	}
 }
 
-// The pure packages: the language and the core.
-var pure = []string{"asl/...", "internal/engine"}
+// The pure packages: the language, the core, and tests of machines on it.
+var pure = []string{"asl/...", "internal/engine", "internal/mtest"}
 
 // pureImports are the packages a pure one may use: they compute.
 var pureImports = []string{
@@ -91,12 +93,13 @@ var pureImports = []string{
 	"crypto/md5", "crypto/sha1", "crypto/sha256", "crypto/sha512", // States.Hash
 	"encoding/base64", "encoding/binary", "encoding/hex",
 	"hash/maphash",       // finds keys; its seed differs from run to run, so no order may come from it
+	"encoding/xml", "io", // reports of tests, to a writer
 	"time",               // to read and write times, see below
 	"unsafe",             // asl/value: text and bytes without a copy
 	"go.yaml.in/yaml/v3", // definitions in YAML
 
 	// The layers are tested above.
-	module + "/asl", module + "/asl/value", module + "/asl/jsonpath", module + "/asl/jsonata",
+	module + "/asl", module + "/asl/value", module + "/asl/jsonpath", module + "/asl/jsonata", module + "/internal/engine",
 }
 
 // clocks are what time has that a pure package may not use.

@@ -25,6 +25,7 @@ func (s *Server) startExecution(ctx context.Context, in *input, out []byte) ([]b
 	if err != nil {
 		return nil, err
 	}
+	arn, test := s.testCase(arn)
 	if err := s.choose(ctx, arn, &start); err != nil {
 		return nil, err
 	}
@@ -33,10 +34,13 @@ func (s *Server) startExecution(ctx context.Context, in *input, out []byte) ([]b
 		return nil, machineDeleting(arn)
 	}
 	if start.Machine.Type == express {
-		return s.startExpress(ctx, in, start, out)
+		return s.startExpress(ctx, in, test, start, out)
 	}
 	if why := checkInput(start.Input); why != "" {
 		return nil, invalidInput(why)
+	}
+	if err := s.chooseCase(ctx, name, test, &start); err != nil {
+		return nil, err
 	}
 	x, err := s.engine.Start(ctx, start)
 	if err != nil {

@@ -1,6 +1,7 @@
 package awsapi
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -220,5 +221,43 @@ func TestErrorsOfTheEngine(t *testing.T) {
 	f(store.ErrUnknown, "InternalFailure 500: An internal error occurred. The server~s log has more under this request~s id.")
 	if !strings.Contains(w.log.String(), "outcome of the commit unknown") {
 		t.Errorf("the log has no word about it: %s", w.log)
+	}
+}
+
+// testCases knows one case, Happy of the machine m.
+type testCases map[string]string
+
+func (c testCases) Choose(machine, execution, test string) error {
+	if test != "" && machine+"#"+test != "m#Happy" {
+		return errors.New("no such case")
+	}
+	c[execution] = test
+	return nil
+}
+
+func TestStartByTestCase(t *testing.T) {
+	w := newWorld(t)
+	w.create("m", waits)
+	const missing = "StateMachineDoesNotExist: State Machine Does Not Exist: ~$sm(m#Happy)~"
+	w.call("StartExecution", `{'stateMachineArn':'$sm(m#Happy)'}`, missing) // there are no test cases
+
+	cases := testCases{}
+	w.server.tests = cases
+	f := func(arn, name, want string) {
+		t.Helper()
+		got := w.ask("StartExecution", `{'stateMachineArn':'`+arn+`'`+name+`}`)
+		if !strings.Contains(got, expand(want)) {
+			t.Errorf("%s gives %s, want %s", arn, got, expand(want))
+		}
+	}
+	f("$sm(m#Happy)", `,'name':'x'`, "$ex(m:x)")
+	f("$sm(m)", `,'name':'x'`, "$ex(m:x)") // it runs: the same one
+	f("$sm(m)", `,'name':'y'`, "$ex(m:y)")
+	f("$sm(m#Happy)", "", "executionArn")
+	f("$sm(m#)", "", "executionArn")
+	f("$sm(m#Sad)", "", "ValidationException: no such case")
+	f("$sm(gone#Happy)", "", "StateMachineDoesNotExist: State Machine Does Not Exist: ~$sm(gone)~")
+	if x, y := cases[expand("$ex(m:x)")], cases[expand("$ex(m:y)")]; x != "Happy" || y != "" || len(cases) != 3 {
+		t.Errorf("chosen: %v", cases)
 	}
 }

@@ -8,12 +8,13 @@ import (
 
 // startExpress starts an execution that nobody waits for. It is never the same
 // as an earlier one, whatever its name (AWS's guide).
-func (s *Server) startExpress(ctx context.Context, in *input, start store.Start, out []byte) ([]byte, error) {
-	if err := s.readyExpress(&start); err != nil {
+func (s *Server) startExpress(ctx context.Context, in *input, test string, start store.Start, out []byte) ([]byte, error) {
+	arn, err := s.readyExpress(test, &start)
+	if err != nil {
 		return nil, err
 	}
 	in.release()
-	arn, started, err := s.express.Start(ctx, start)
+	started, err := s.express.Start(ctx, start)
 	if err != nil {
 		return nil, err
 	}
@@ -23,18 +24,23 @@ func (s *Server) startExpress(ctx context.Context, in *input, start store.Start,
 	return o.end(), nil
 }
 
-// readyExpress checks the input and makes up a name where none was given.
-func (s *Server) readyExpress(start *store.Start) error {
+// readyExpress checks the input, gives the execution its names, and chooses the
+// test case by which it runs, if one is asked for.
+func (s *Server) readyExpress(test string, start *store.Start) (executionARN string, err error) {
 	if why := checkInput(start.Input); why != "" {
-		return invalidInput(why)
+		return "", invalidInput(why)
 	}
 	if s.express == nil {
-		return notYet("running EXPRESS state machines")
+		return "", notYet("running EXPRESS state machines")
 	}
 	if start.Name == "" {
 		start.Name = newUUID()
 	}
-	return nil
+	start.ID, executionARN = s.express.Reserve(start.Machine.Name, start.Name)
+	if test == "" { // no other execution has had this ARN
+		return executionARN, nil
+	}
+	return executionARN, s.chooseFor(start.Machine.Name, executionARN, test)
 }
 
 // startSyncExecution runs an execution and answers with how it ended, be it well
@@ -45,6 +51,7 @@ func (s *Server) startSyncExecution(ctx context.Context, in *input, out []byte) 
 	if err != nil {
 		return nil, err
 	}
+	arn, test := s.testCase(arn)
 	if err := s.choose(ctx, arn, &start); err != nil {
 		return nil, err
 	}
@@ -54,17 +61,18 @@ func (s *Server) startSyncExecution(ctx context.Context, in *input, out []byte) 
 	if start.Machine.Type != express {
 		return nil, machineType()
 	}
-	if err := s.readyExpress(&start); err != nil {
+	executionARN, err := s.readyExpress(test, &start)
+	if err != nil {
 		return nil, err
 	}
 	in.release()
-	arn, x, err := s.express.Sync(ctx, start)
+	x, err := s.express.Sync(ctx, start)
 	if err != nil {
 		return nil, err
 	}
 	all := data != "METADATA_ONLY"
 	o := newObject(out)
-	o.text("executionArn", arn)
+	o.text("executionArn", executionARN)
 	o.text("stateMachineArn", s.scheme.Machine(start.Machine.Name))
 	o.text("name", x.Name)
 	o.time("startDate", x.StartedAt)

@@ -19,16 +19,20 @@ type fakeExpress struct {
 	err error
 }
 
-func (e *fakeExpress) Start(_ context.Context, s store.Start) (string, int64, error) {
-	e.got = s
-	return arn.Default.Express(s.Machine.Name, s.Name, "u"), noon, e.err
+func (e *fakeExpress) Reserve(machine, name string) (store.ExecutionID, string) {
+	return 7, arn.Default.Express(machine, name, "u")
 }
 
-func (e *fakeExpress) Sync(_ context.Context, s store.Start) (string, store.Execution, error) {
+func (e *fakeExpress) Start(_ context.Context, s store.Start) (int64, error) {
+	e.got = s
+	return noon, e.err
+}
+
+func (e *fakeExpress) Sync(_ context.Context, s store.Start) (store.Execution, error) {
 	e.got = s
 	x := e.end
 	x.Name, x.Input, x.StartedAt, x.Trace = s.Name, s.Input, noon, s.Trace
-	return arn.Default.Express(s.Machine.Name, s.Name, "u"), x, e.err
+	return x, e.err
 }
 
 func TestExpress(t *testing.T) {
@@ -70,7 +74,7 @@ func TestExpress(t *testing.T) {
 			"InvalidArn: Invalid Arn: ~Resource type not valid in this context: express~")
 	}
 	w.ask("StartExecution", `{'stateMachineArn':'$sm(e)'}`)
-	if len(fake.got.Name) != 36 {
+	if len(fake.got.Name) != 36 || fake.got.ID != 7 {
 		t.Errorf("the name made up is %q", fake.got.Name)
 	}
 	fake.err = store.ErrBusy
@@ -92,11 +96,13 @@ func TestSyncLeavesTheGate(t *testing.T) {
 
 type gateWatch struct{ look func() }
 
-func (g gateWatch) Start(context.Context, store.Start) (string, int64, error) { return "", 0, nil }
+func (g gateWatch) Reserve(string, string) (store.ExecutionID, string) { return 1, "" }
 
-func (g gateWatch) Sync(context.Context, store.Start) (string, store.Execution, error) {
+func (g gateWatch) Start(context.Context, store.Start) (int64, error) { return 0, nil }
+
+func (g gateWatch) Sync(context.Context, store.Start) (store.Execution, error) {
 	g.look()
-	return "", store.Execution{}, nil
+	return store.Execution{}, nil
 }
 
 func TestLogEntry(t *testing.T) {

@@ -54,11 +54,14 @@ type Engine interface {
 // Express runs the executions of EXPRESS machines. The names of the machine and
 // of the execution are set in what it gets.
 type Express interface {
-	// Start returns the execution's ARN and when it started, in Unix
-	// milliseconds, as soon as it cannot be lost any more.
-	Start(ctx context.Context, s store.Start) (executionARN string, startedAt int64, err error)
-	// Sync returns the execution's ARN and how it ended. It ends with ctx.
-	Sync(ctx context.Context, s store.Start) (executionARN string, x store.Execution, err error)
+	// Reserve gives out the id and the ARN of an execution that is to be
+	// started. The id goes into what Start or Sync gets.
+	Reserve(machine, name string) (id store.ExecutionID, executionARN string)
+	// Start returns when the execution started, in Unix milliseconds, as soon
+	// as it cannot be lost any more.
+	Start(ctx context.Context, s store.Start) (startedAt int64, err error)
+	// Sync returns how the execution ended. It ends with ctx.
+	Sync(ctx context.Context, s store.Start) (store.Execution, error)
 }
 
 // Config is what a Server is set up with. Zero fields have defaults.
@@ -70,6 +73,18 @@ type Config struct {
 	Express Express // nil: EXPRESS machines can be kept, not run
 	// LogGroup says whether there is a log group of that ARN; nil: any is taken.
 	LogGroup func(ctx context.Context, arn string) bool
+
+	// TestCases, if set, lets the ARN in StartExecution end in # and the name of
+	// a test case, as Step Functions Local does.
+	TestCases TestCases
+}
+
+// TestCases keeps by which test case an execution runs.
+type TestCases interface {
+	// Choose is called before an execution starts under the ARN, with "" for
+	// one that was started without a case. The error, about a case that the
+	// machine does not have, is for the caller.
+	Choose(machine, executionARN, test string) error
 }
 
 // Server answers the AWS Step Functions API on POST /. It is an http.Handler
@@ -80,6 +95,7 @@ type Server struct {
 	scheme   arn.Scheme
 	now      func() time.Time
 	log      *slog.Logger
+	tests    TestCases
 	prefixes prefixes
 	machines machineCache
 	pollers  pollers
@@ -102,7 +118,7 @@ func NewServer(st store.Store, eng Engine, cfg Config) *Server {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	s := &Server{store: st, engine: eng, scheme: cfg.Scheme, now: cfg.Now, log: cfg.Logger}
+	s := &Server{store: st, engine: eng, scheme: cfg.Scheme, now: cfg.Now, log: cfg.Logger, tests: cfg.TestCases}
 	s.express, s.logGroup = cfg.Express, cfg.LogGroup
 	s.prefixes = prefixes{
 		machine:   cfg.Scheme.Machine(""),

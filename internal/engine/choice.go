@@ -21,6 +21,7 @@ func (a *apply) choice(f *Frame, state *asl.Choice) *failure {
 	}
 	c := condition{env: a.jsonpath(f, input.Value(), a.nextEvent())}
 	next, assign := state.Default, state.Base().Assign
+	way, index := ByDefault, 0
 	for i := range state.Choices {
 		rule := &state.Choices[i]
 		holds, err := c.holds(rule.Condition)
@@ -28,7 +29,7 @@ func (a *apply) choice(f *Frame, state *asl.Choice) *failure {
 			return a.runtimeFailure(f, err.Error())
 		}
 		if holds {
-			next = rule.Next
+			next, way, index = rule.Next, ByRule, i
 			if rule.Assign != nil {
 				assign = rule.Assign
 			}
@@ -48,6 +49,7 @@ func (a *apply) choice(f *Frame, state *asl.Choice) *failure {
 	if failed != nil {
 		return failed
 	}
+	a.took(f, way, index)
 	return a.exit(f, state, output, vars, next)
 }
 

@@ -17,6 +17,7 @@ type (
 		Input    *Data  // the effective input: what the resource is called with
 		Token    string // the task token, where the pattern has one
 		RoleARN  string // Credentials of the state; "" : the machine's role
+		Retry    int64  // how often the state has been tried again since it was entered
 	}
 
 	// Enqueue offers an activity task to the activity's workers.

@@ -61,6 +61,26 @@ type Env struct {
 	// ActivityExists says whether an activity is registered under the ARN.
 	ActivityExists func(arn string) bool
 	Limits         Limits
+	// Took, if set, is told by which of its ways a state goes on, which history
+	// does not say: index counts the state's rules, retriers or catchers from 0.
+	Took func(state string, w Way, index int)
+}
+
+// Way is how a state goes on when it has more than one way to.
+type Way uint8
+
+// The ways. What is left by Next or End alone has none of them.
+const (
+	ByRule    Way = iota // of a Choice
+	ByDefault            // of a Choice; index 0
+	ByRetrier            // the state is tried again
+	ByCatcher
+)
+
+func (a *apply) took(f *Frame, w Way, index int) {
+	if a.env.Took != nil {
+		a.env.Took(f.state, w, index)
+	}
 }
 
 // Step is the outcome of one event, beside the changed snapshot.
@@ -391,6 +411,12 @@ func (a *apply) checkHistory() {
 	name := "States.Runtime"
 	cause := fmt.Sprintf("The execution reached the maximum number of history events (%d).", a.historyLimit())
 	a.commands = nil
+	for _, f := range a.inOrder() {
+		switch f.phase {
+		case dispatch, submitted, queued, started:
+			a.cancel(f)
+		}
+	}
 	a.record(&HistoryEvent{Type: ExecutionFailedType, Previous: a.lastEvent, Error: &name, Cause: &cause})
 	a.finish(Failed, nil, &name, &cause)
 }

@@ -113,3 +113,72 @@ func TestHistoryLimit(t *testing.T) {
 		t.Errorf("yielded %d times", yields)
 	}
 }
+
+// TestResume stops between two yields, as a crash would: the store is told to
+// look at the execution again, and it goes on from there.
+func TestResume(t *testing.T) {
+	m := compile(t, `{"StartAt":"A","States":{"A":{"Type":"Pass","Next":"C"},"C":{"Type":"Choice","Choices":[{"Variable":"$.stop","IsPresent":true,"Next":"E"}],"Default":"A"},"E":{"Type":"Succeed"}}}`)
+	s := begin(`{}`)
+	env := testEnv(m)
+	step, err := Apply(env, s, Started{At: epoch})
+	if err != nil || !step.More {
+		t.Fatalf("more: %t, %v", step.More, err)
+	}
+	d := s.Flush()
+	if !d.Pending {
+		t.Error("a crash now would leave it standing")
+	}
+	restored, err := Restore(s.Execution, d.Head, d.Frames)
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands, more, err := Resume(env, restored)
+	if err != nil || !more || len(commands) != 0 {
+		t.Fatalf("resume: %v, more %t, %v", commands, more, err)
+	}
+	if _, err := Apply(env, restored, Continued{At: epoch}); err != nil {
+		t.Fatal(err)
+	}
+	if got := restored.Flush().History.First; got != d.History.First+d.History.Count {
+		t.Errorf("goes on with event %d after %d", got, d.History.First+d.History.Count-1)
+	}
+}
+
+// TestResumeAsksForTheSameCall shows that a task which was being called is
+// called again with the same id, input and token.
+func TestResumeAsksForTheSameCall(t *testing.T) {
+	m := compile(t, `{"StartAt":"T","States":{"T":{"Type":"Task","Resource":"arn:aws:states:::lambda:invoke.waitForTaskToken","HeartbeatSeconds":10,"TimeoutSeconds":60,
+	 "Parameters":{"FunctionName":"f","Payload":{"id.$":"States.UUID()","t.$":"$$.Task.Token"}},"End":true}}}`)
+	s := begin(`{}`)
+	env := testEnv(m)
+	step, err := Apply(env, s, Started{At: epoch})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := step.Commands[0].(*Dispatch)
+	d := s.Flush()
+	restored, err := Restore(s.Execution, d.Head, d.Frames)
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands, _, err := Resume(env, restored)
+	if err != nil || len(commands) != 1 {
+		t.Fatalf("resume: %v, %v", commands, err)
+	}
+	again := commands[0].(*Dispatch)
+	if again.Task != first.Task || again.Input.JSON() != first.Input.JSON() || again.Token != first.Token {
+		t.Errorf("asks for %+v %s, was %+v %s", again.Task, again.Input.JSON(), first.Task, first.Input.JSON())
+	}
+	// Both clocks are kept: a heartbeat puts the next one off, up to the timeout.
+	if restored.Due() != epoch.Add(10*time.Second).UnixMilli() {
+		t.Errorf("due at %d", restored.Due())
+	}
+	for beat := 9 * time.Second; beat < time.Minute; beat += 9 * time.Second {
+		if _, err := Apply(env, restored, TaskHeartbeat{At: epoch.Add(beat), Task: first.Task}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if restored.Due() != epoch.Add(time.Minute).UnixMilli() {
+		t.Errorf("with heartbeats it is due at %d, not at the timeout", restored.Due())
+	}
+}

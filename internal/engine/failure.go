@@ -113,6 +113,7 @@ func (a *apply) retry(f *Frame, retriers []asl.Retrier, e *failure) bool {
 		delay = int64(float64(delay) * unit(chance(uint64(a.Execution.ID), uint64(a.nextEvent()))()))
 	}
 	a.removeChildren(f)
+	a.took(f, ByRetrier, i)
 	f.retries[i]++
 	f.retried++
 	f.phase, f.due = backoff, a.now+delay
@@ -157,6 +158,7 @@ func (a *apply) caught(f *Frame, state asl.State, catchers []asl.Catcher, e *fai
 	}
 	a.removeChildren(f)
 	c := &catchers[i]
+	a.took(f, ByCatcher, i)
 	from := e.errorOutput()
 	output, failed := a.placed(f, c.ResultPath, from)
 	if failed == nil {

@@ -72,7 +72,7 @@ func (a *apply) call(f *Frame, state *asl.Task) (*Dispatch, *failure) {
 	if failed != nil {
 		return nil, failed
 	}
-	d := &Dispatch{Task: TaskID{f.ID, f.attempt}, State: f.state, Resource: state.Resource}
+	d := &Dispatch{Task: TaskID{f.ID, f.attempt}, State: f.state, Resource: state.Resource, Retry: f.retried}
 	if d.Input, failed = a.filled(f, state.Parameters, input, f.scheduled); failed != nil {
 		return nil, failed
 	}

@@ -170,13 +170,19 @@ func (r *Runner) runAgain(ctx context.Context, s *store.ExpressStart) {
 	r.begin(ctx, start)
 }
 
-// Start accepts an execution and returns, when it cannot be lost any more, its
-// ARN and when it started, in Unix milliseconds. store.ErrBusy says that too
-// much is under way. The name in s must be set, and the machine's too.
-func (r *Runner) Start(ctx context.Context, s store.Start) (executionARN string, startedAt int64, err error) {
-	s.ID, s.StartedAt = r.worker.Reserve(), r.cfg.Now().UnixMilli()
+// Reserve gives out the id and the ARN of an execution that is to be started.
+func (r *Runner) Reserve(machine, name string) (id store.ExecutionID, executionARN string) {
+	id = r.worker.Reserve()
+	return id, r.worker.ExecutionARN(id, machine, name)
+}
+
+// Start accepts an execution with a reserved id and returns, when it cannot be
+// lost any more, when it started, in Unix milliseconds. store.ErrBusy says that
+// too much is under way.
+func (r *Runner) Start(ctx context.Context, s store.Start) (startedAt int64, err error) {
+	s.StartedAt = r.cfg.Now().UnixMilli()
 	if err := r.enter(s.ID, &run{bytes: len(s.Input), durable: true}, false); err != nil {
-		return "", 0, err
+		return 0, err
 	}
 	// What was begun is seen through: whether the caller still waits or not, the
 	// row may be there.
@@ -187,10 +193,10 @@ func (r *Runner) Start(ctx context.Context, s store.Start) (executionARN string,
 	})
 	if err != nil {
 		r.leave(s.ID)
-		return "", 0, err
+		return 0, err
 	}
 	r.begin(ctx, s)
-	return r.worker.ExecutionARN(s.ID, s.Machine.Name, s.Name), s.StartedAt, nil
+	return s.StartedAt, nil
 }
 
 // begin runs a kept execution, now or when there is room among the tasks.
@@ -213,14 +219,13 @@ func (r *Runner) begin(ctx context.Context, s store.Start) {
 	})
 }
 
-// Sync runs an execution and returns its ARN and how it ended, with what
-// store.Execution holds of it. When ctx ends first, so does the execution, and
-// ctx's error is returned. The name in s must be set, and the machine's too.
-func (r *Runner) Sync(ctx context.Context, s store.Start) (executionARN string, x store.Execution, err error) {
-	s.ID, s.StartedAt, s.Sync = r.worker.Reserve(), r.cfg.Now().UnixMilli(), true
+// Sync runs an execution with a reserved id and returns how it ended. When ctx
+// ends first, so does the execution, and ctx's error is returned.
+func (r *Runner) Sync(ctx context.Context, s store.Start) (x store.Execution, err error) {
+	s.StartedAt, s.Sync = r.cfg.Now().UnixMilli(), true
 	this := &run{bytes: len(s.Input), ended: make(chan engine.Delta, 1)}
 	if err := r.enter(s.ID, this, false); err != nil {
-		return "", x, err
+		return x, err
 	}
 	begun := make(chan error, 1)
 	r.worker.Begin(ctx, s, func(_ store.Execution, _ bool, err error) {
@@ -231,17 +236,16 @@ func (r *Runner) Sync(ctx context.Context, s store.Start) (executionARN string, 
 	})
 	select {
 	case d := <-this.ended:
-		x = store.Execution{
+		return store.Execution{
 			ID: s.ID, Machine: s.Machine.ID, Revision: s.Revision, Name: s.Name, Status: d.Status,
 			StartedAt: s.StartedAt, StoppedAt: d.StoppedAt, Input: s.Input, Trace: s.Trace, Via: s.Via,
 			Output: d.Output, Error: d.Error, Cause: d.Cause,
-		}
-		return r.worker.ExecutionARN(s.ID, s.Machine.Name, s.Name), x, nil
+		}, nil
 	case err := <-begun:
-		return "", x, err
+		return x, err
 	case <-ctx.Done():
 		r.worker.Post(context.WithoutCancel(ctx), s.ID, engine.Stopped{At: r.cfg.Now()}, nil)
-		return "", x, ctx.Err()
+		return x, ctx.Err()
 	}
 }
 

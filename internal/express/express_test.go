@@ -18,6 +18,22 @@ import (
 	"github.com/lockstep-run/lockstep/internal/worker"
 )
 
+// await runs an execution and returns its ARN and how it ended.
+func await(ctx context.Context, r *express.Runner, s store.Start) (string, store.Execution, error) {
+	var arn string
+	s.ID, arn = r.Reserve(s.Machine.Name, s.Name)
+	x, err := r.Sync(ctx, s)
+	return arn, x, err
+}
+
+// begin starts an execution and returns its ARN and when that was.
+func begin(r *express.Runner, s store.Start) (string, int64, error) {
+	var arn string
+	s.ID, arn = r.Reserve(s.Machine.Name, s.Name)
+	at, err := r.Start(context.Background(), s)
+	return arn, at, err
+}
+
 // world is a main store with its worker, over which runners come and go.
 type world struct {
 	t      *testing.T
@@ -118,7 +134,7 @@ func TestSync(t *testing.T) {
 	arns := map[string]bool{}
 	f := func(s store.Start, want string) store.Execution {
 		t.Helper()
-		arn, x, err := r.Sync(t.Context(), s)
+		arn, x, err := await(t.Context(), r, s)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -147,7 +163,7 @@ func TestSync(t *testing.T) {
 	}
 	gone := looking
 	gone.Revision = 99
-	if _, _, err := r.Sync(t.Context(), gone); !errors.Is(err, store.ErrNotFound) {
+	if _, _, err := await(t.Context(), r, gone); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("without a revision: %v", err)
 	}
 }
@@ -160,7 +176,7 @@ func TestTimeLimit(t *testing.T) {
 		f := func(name, definition string, want time.Duration) {
 			t.Helper()
 			began := time.Now()
-			_, x, err := r.Sync(context.Background(), w.machine(name, definition))
+			_, x, err := await(context.Background(), r, w.machine(name, definition))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -182,7 +198,7 @@ func TestEndlessLoop(t *testing.T) {
 	s := w.machine("loops", `{"StartAt":"C","States":{
 		"C":{"Type":"Choice","Choices":[{"Variable":"$.a","NumericEquals":2,"Next":"S"}],"Default":"P"},
 		"P":{"Type":"Pass","Next":"C"},"S":{"Type":"Succeed"}}}`)
-	_, x, err := r.Sync(t.Context(), s)
+	_, x, err := await(t.Context(), r, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +227,7 @@ func TestSyncEndsWithItsCaller(t *testing.T) {
 		s := w.machine("waits", waits(60, ""))
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		if _, _, err := r.Sync(ctx, s); !errors.Is(err, context.DeadlineExceeded) {
+		if _, _, err := await(ctx, r, s); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Sync returned %v", err)
 		}
 		synctest.Wait()
@@ -248,7 +264,7 @@ func TestAtLeastOnce(t *testing.T) {
 		}))
 		s := w.machine("calls", calls)
 		r, stop := w.open(nil)
-		arn, started, err := r.Start(context.Background(), s)
+		arn, started, err := begin(r, s)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -268,7 +284,7 @@ func TestAtLeastOnce(t *testing.T) {
 		if rows := w.rows(); rows != nil {
 			t.Errorf("rows of %v after the end", rows)
 		}
-		if now, _, err := r.Start(context.Background(), s); err != nil || now == arn {
+		if now, _, err := begin(r, s); err != nil || now == arn {
 			t.Errorf("the next start: %s, %v", now, err)
 		}
 		if started != time.Now().Add(-3*time.Minute).UnixMilli() {
@@ -291,7 +307,7 @@ func TestIDsAreAboveThoseThatWait(t *testing.T) {
 	start := func(now time.Time) {
 		t.Helper()
 		r, stop := w.open(at(now))
-		if _, _, err := r.Start(t.Context(), s); err != nil {
+		if _, _, err := begin(r, s); err != nil {
 			t.Fatal(err)
 		}
 		stop()
@@ -332,7 +348,7 @@ func TestStartsShareCommits(t *testing.T) {
 		var all sync.WaitGroup
 		for range 500 {
 			all.Go(func() {
-				if _, _, err := r.Start(context.Background(), s); err != nil {
+				if _, _, err := begin(r, s); err != nil {
 					t.Error(err)
 				}
 			})
@@ -356,7 +372,7 @@ func TestBounds(t *testing.T) {
 		s.Input = `"` + strings.Repeat("x", 4<<10) + `"`
 		begun := 0
 		for range 5 {
-			if _, _, err := r.Start(context.Background(), s); err == nil {
+			if _, _, err := begin(r, s); err == nil {
 				begun++
 			} else if !errors.Is(err, store.ErrBusy) {
 				t.Error(err)
@@ -369,7 +385,7 @@ func TestBounds(t *testing.T) {
 		passes := w.machine("passes", looks)
 		passes.Input = s.Input
 		for range 10 { // there is room again
-			if _, _, err := r.Sync(context.Background(), passes); err != nil {
+			if _, _, err := await(context.Background(), r, passes); err != nil {
 				t.Fatal(err)
 			}
 		}

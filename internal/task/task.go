@@ -34,11 +34,17 @@ type Call struct {
 	Token        string        // where the pattern has one
 	RoleARN      string        // the state's Credentials; "": the machine's own role
 	Timeout      time.Duration // 0: none
+	Retry        int64         // how often the state has been tried again since it was entered
 }
 
 // Result is a task's outcome.
 type Result struct {
 	Output string // JSON text
+
+	// Submitted, if set, is the JSON text that the submission returned, of a
+	// task that would be answered later and has been already: by Output, or by
+	// the error that stands beside the Result.
+	Submitted string
 }
 
 // Error is a failure with a name that Retry and Catch can match. Nil fields
@@ -50,6 +56,11 @@ type Error struct {
 
 // Fail makes an Error.
 func Fail(name, cause string) *Error { return &Error{Name: &name, Cause: &cause} }
+
+// Unsupported is the failure of a task whose resource has no integration.
+func Unsupported(r asl.Resource) *Error {
+	return Fail("Lockstep.ResourceNotSupported", "This server has no integration for "+r.ARN+".")
+}
 
 // Error implements error.
 func (e *Error) Error() string {
@@ -67,6 +78,7 @@ func (e *Error) Error() string {
 type Registry struct {
 	exact  map[string]Integration
 	lambda Integration
+	around func(Integration) Integration
 }
 
 // NewRegistry makes an empty registry.
@@ -79,8 +91,19 @@ func (r *Registry) Add(resource string, i Integration) { r.exact[resource] = i }
 // AddLambda registers i for functions named by their own ARN.
 func (r *Registry) AddLambda(i Integration) { r.lambda = i }
 
+// Around puts something between every call and its integration, which is nil
+// for resources that have none.
+func (r *Registry) Around(wrap func(Integration) Integration) { r.around = wrap }
+
 // Find returns the integration for a resource, or nil.
 func (r *Registry) Find(res asl.Resource) Integration {
+	if r.around != nil {
+		return r.around(r.find(res))
+	}
+	return r.find(res)
+}
+
+func (r *Registry) find(res asl.Resource) Integration {
 	if res.Kind == asl.LambdaResource {
 		return r.lambda
 	}

@@ -364,3 +364,25 @@ func TestRedrive(t *testing.T) {
 		t.Errorf("redriving what has succeeded: %v", err)
 	}
 }
+
+// TestStopCancelsTheCall ends the call of a task that nobody waits for any
+// more.
+func TestStopCancelsTheCall(t *testing.T) {
+	work := &held{make(chan *task.Call, 1), make(chan struct{})}
+	cancelled := make(chan error, 1)
+	h := start(t, memory.New(), func(_ *worker.Config, tasks *task.Registry) {
+		tasks.Add("lambda:invoke", taskFunc(func(ctx context.Context, c *task.Call) (task.Result, error) {
+			r, err := work.Run(ctx, c)
+			cancelled <- err
+			return r, err
+		}))
+	})
+	x := h.begin(h.machine("m", chain(taskState, 1)), "", `{}`)
+	<-work.calls
+	if err := h.Deliver(t.Context(), x.ID, engine.Stopped{At: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-cancelled; !errors.Is(err, context.Canceled) {
+		t.Errorf("the call ended with %v", err)
+	}
+}

@@ -74,6 +74,7 @@ func (w *Worker) dispatch(x *execution, d *engine.Dispatch) {
 		Input:        d.Input.JSON(),
 		Token:        d.Token,
 		RoleARN:      d.RoleARN,
+		Retry:        d.Retry,
 	}
 	ctx, cancel := context.WithCancel(w.ctx)
 
@@ -123,9 +124,9 @@ func (w *Worker) busy() bool {
 func (w *Worker) runTask(ctx context.Context, p *pool, key runningTask, call *task.Call) {
 	if ctx.Err() == nil {
 		w.counts.tasks.Add(1)
-		ev := w.call(ctx, key.task, call)
+		events := w.call(ctx, key.task, call)
 		if ctx.Err() == nil {
-			w.Post(w.ctx, key.execution, ev, nil)
+			w.post(w.ctx, key.execution, events...)
 		}
 	}
 	w.mu.Lock()
@@ -145,9 +146,18 @@ func (w *Worker) runTask(ctx context.Context, p *pool, key runningTask, call *ta
 	}
 }
 
-// call runs the integration and turns its outcome into an event.
-func (w *Worker) call(ctx context.Context, id engine.TaskID, call *task.Call) engine.Event {
+// call runs the integration and turns its outcome into events.
+func (w *Worker) call(ctx context.Context, id engine.TaskID, call *task.Call) []delivery {
 	result, err := w.integrate(ctx, call)
+	if result.Submitted == "" {
+		return []delivery{{ev: w.outcome(id, call, result, err, call.Resource.Pattern == asl.WaitForTaskToken)}}
+	}
+	submitted := engine.TaskSubmitted{At: w.now(), Task: id, Output: engine.Text(result.Submitted)}
+	return []delivery{{ev: submitted}, {ev: w.outcome(id, call, result, err, false)}}
+}
+
+// outcome is the event for what an integration has returned.
+func (w *Worker) outcome(id engine.TaskID, call *task.Call, result task.Result, err error, later bool) engine.Event {
 	if err == nil {
 		if bad := value.Valid(result.Output); bad != nil {
 			err = fmt.Errorf("%s returned something that is not JSON: %w", call.Resource.ARN, bad)
@@ -160,7 +170,7 @@ func (w *Worker) call(ctx context.Context, id engine.TaskID, call *task.Call) en
 		}
 		return engine.TaskFailed{At: w.now(), Task: id, Error: e.Name, Cause: e.Cause}
 	}
-	if call.Resource.Pattern == asl.WaitForTaskToken {
+	if later {
 		return engine.TaskSubmitted{At: w.now(), Task: id, Output: engine.Text(result.Output)}
 	}
 	return engine.TaskSucceeded{At: w.now(), Task: id, Output: engine.Text(result.Output)}
@@ -169,7 +179,7 @@ func (w *Worker) call(ctx context.Context, id engine.TaskID, call *task.Call) en
 func (w *Worker) integrate(ctx context.Context, call *task.Call) (result task.Result, err error) {
 	integration := w.tasks.Find(call.Resource)
 	if integration == nil {
-		return result, task.Fail("Lockstep.ResourceNotSupported", "This server has no integration for "+call.Resource.ARN+".")
+		return result, task.Unsupported(call.Resource)
 	}
 	defer func() {
 		if r := recover(); r != nil {

@@ -34,7 +34,6 @@ type entry struct {
 	deliveries  []delivery // consumed by its steps
 	commands    []engine.Command
 	transitions int64
-	commit      store.ExecutionCommit
 }
 
 // lateAnswer waits for a batch although it changes nothing: it was worked out

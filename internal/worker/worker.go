@@ -425,7 +425,8 @@ func (w *Worker) Post(ctx context.Context, id store.ExecutionID, ev engine.Event
 	w.post(ctx, id, d)
 }
 
-func (w *Worker) post(ctx context.Context, id store.ExecutionID, d delivery) {
+// post puts deliveries into an execution's mailbox, next to each other.
+func (w *Worker) post(ctx context.Context, id store.ExecutionID, deliveries ...delivery) {
 	w.mu.Lock()
 	x := w.live[id]
 	load := x == nil
@@ -433,7 +434,9 @@ func (w *Worker) post(ctx context.Context, id store.ExecutionID, d delivery) {
 		x = &execution{id: id, loading: true}
 		w.live[id] = x
 	}
-	w.put(x, d)
+	for _, d := range deliveries {
+		w.put(x, d)
+	}
 	w.mu.Unlock()
 	if load {
 		w.load(ctx, x)
