@@ -227,10 +227,13 @@ func (r *Runner) Sync(ctx context.Context, s store.Start) (x store.Execution, er
 	if err := r.enter(s.ID, this, false); err != nil {
 		return x, err
 	}
+	defer r.leave(s.ID)
+	// One in which the engine meets a defect never ends.
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.Limits.Duration+10*time.Second)
+	defer cancel()
 	begun := make(chan error, 1)
 	r.worker.Begin(ctx, s, func(_ store.Execution, _ bool, err error) {
 		if err != nil {
-			r.leave(s.ID)
 			begun <- err
 		}
 	})
