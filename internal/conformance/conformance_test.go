@@ -37,7 +37,6 @@ type recorded struct {
 	Group  string
 	Kind   string
 	Type   string
-	Sync   bool
 	Origin string
 	Needs  []string
 	Steps  []struct{ Service, Op string }
@@ -81,8 +80,6 @@ func (c *recorded) onlyDefines() bool {
 
 var (
 	jsonata     = regexp.MustCompile(`QueryLanguage\\*"\s*:\s*\\*"JSONata`)
-	express     = regexp.MustCompile(`\\*"type\\*"\s*:\s*\\*"EXPRESS`)
-	logging     = regexp.MustCompile(`\bloggingConfiguration\b`)
 	distributed = regexp.MustCompile(`\\*"Mode\\*"\s*:\s*\\*"DISTRIBUTED|\\*"(ItemReader|ResultWriter|ItemBatcher)\\*"\s*:`)
 	publishing  = regexp.MustCompile(`"publish"\s*:\s*true`)
 
@@ -100,10 +97,8 @@ var later = []struct {
 	{"TestState", func(c *recorded) bool { return c.Kind == "test_state" }},
 	{"JSONata", func(c *recorded) bool { return c.says(jsonata) }},
 	{"distributed maps", func(c *recorded) bool { return c.says(distributed) || c.calls(mapRunOps) }},
-	{"Express workflows", func(c *recorded) bool { return c.Type == "EXPRESS" || c.Sync || c.says(express) }},
 	{"versions and aliases", func(c *recorded) bool { return c.calls(versionOps) || c.says(publishing) }},
 	{"redrive", func(c *recorded) bool { return c.calls(redriveOps) }},
-	{"execution logs", func(c *recorded) bool { return c.needs("logs") || c.says(logging) }},
 	{"integrations of other services", func(c *recorded) bool {
 		return !c.onlyDefines() && c.needs("sqs", "sns", "s3", "dynamodb", "events", "secretsmanager", "apigateway", "states")
 	}},
@@ -304,10 +299,7 @@ func TestEachCaseHasOneReason(t *testing.T) {
 	f(`{"kind":"test_state"}`, "TestState")
 	f(`{"kind":"execution","definition":{"QueryLanguage":"JSONata"}}`, "JSONata")
 	f(`{"kind":"validate","definition":"{\"QueryLanguage\": \"JSONata\"}"}`, "JSONata")
-	f(`{"kind":"execution","type":"EXPRESS"}`, "Express workflows")
-	f(`{"kind":"api","steps":[{"op":"CreateStateMachine","params":{"type":"EXPRESS"}}]}`, "Express workflows")
 	f(`{"kind":"api","steps":[{"op":"PublishStateMachineVersion"}]}`, "versions and aliases")
-	f(`{"kind":"api","steps":[{"op":"CreateStateMachine","params":{"loggingConfiguration":{}}}]}`, "execution logs")
 	f(`{"kind":"execution","needs":["sqs"]}`, "integrations of other services")
 	f(`{"kind":"api","needs":["sqs"],"steps":[{"op":"CreateStateMachine"}]}`, "")
 	f(fmt.Sprintf(`{"kind":"execution","definition":{"ItemProcessor":{"ProcessorConfig":{"Mode":%q}}}}`, "DISTRIBUTED"), "distributed maps")
