@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lockstep-run/lockstep/internal/arn"
 	"github.com/lockstep-run/lockstep/internal/engine"
 	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/store/sqlite"
@@ -39,7 +41,7 @@ type benchResult struct {
 	ExecutionsPerS  float64 `json:"executions_per_s"`
 	TransitionsPerS float64 `json:"transitions_per_s"` // states entered
 	StepsPerS       float64 `json:"steps_per_s"`       // task results, or transitions where there are no tasks
-	P50             float64 `json:"p50_ms"`            // of a whole execution; over HTTP with pass10: of StartExecution
+	P50             float64 `json:"p50_ms"`            // of a whole execution; over HTTP with pass10 and express10: of StartExecution
 	P99             float64 `json:"p99_ms"`
 	CPUPerTransit   float64 `json:"cpu_us_per_transition"`
 	Fsyncs          int64   `json:"fsyncs"` // -1: not known (another process)
@@ -79,6 +81,9 @@ every commit is synced to the disk. The kinds of work:
   task10      10 task states whose integration does nothing, in this process
   lambda10    10 Lambda tasks, called over HTTP at an endpoint in this process
   activity10  10 activity tasks, answered by workers in this process
+  sync10      StartSyncExecution of 10 Pass states, over HTTP, at a server in this
+              process unless --url names another
+  express10   StartExecution of the same
   wait        one Wait state of a second
   callback    one task that waits for its token; all wait before the first is
               answered, and the server is restarted in between`,
@@ -114,6 +119,8 @@ type work struct {
 	transitions int64 // per execution
 	steps       int64 // per execution
 	remote      bool  // can be asked of another server
+	express     bool  // of an EXPRESS machine
+	sync        bool  // its end is waited for
 }
 
 const (
@@ -123,6 +130,8 @@ const (
 
 var works = []work{
 	{name: "pass10", states: 10, transitions: 10, steps: 10, remote: true, state: `"Type":"Pass"`},
+	{name: "sync10", states: 10, transitions: 10, steps: 10, remote: true, express: true, sync: true, state: `"Type":"Pass"`},
+	{name: "express10", states: 10, transitions: 10, steps: 10, remote: true, express: true, state: `"Type":"Pass"`},
 	{name: "task10", states: 10, transitions: 10, steps: 10,
 		state: `"Type":"Task","Resource":"arn:aws:states:::lambda:invoke","Parameters":{"FunctionName":"noop","Payload.$":"$"},"ResultPath":null`},
 	{name: "lambda10", states: 10, transitions: 10, steps: 10,
@@ -174,6 +183,15 @@ func runBench(ctx context.Context, f benchFlags, progress io.Writer) (*benchResu
 	}
 	var target benchTarget
 	var err error
+	if works[i].express && f.url == "" {
+		srv, err := openBenchServer(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		defer os.RemoveAll(srv.data)
+		defer srv.closeSoon(ctx)
+		f.url = srv.url
+	}
 	if f.url != "" {
 		target, err = newRemoteTarget(ctx, &works[i], f)
 	} else {
@@ -206,6 +224,22 @@ func runBench(ctx context.Context, f benchFlags, progress io.Writer) (*benchResu
 	result.RSS = rss()
 	target.describe(result)
 	return result, nil
+}
+
+// openBenchServer opens a server in this process, on a temporary store.
+func openBenchServer(ctx context.Context, f benchFlags) (*server, error) {
+	dir, err := os.MkdirTemp(f.data, "lockstep-bench-")
+	if err != nil {
+		return nil, err
+	}
+	srv, err := openServer(ctx, settings{
+		listen: "127.0.0.1:0", data: dir, scheme: arn.Default, retention: defaultRetention,
+		log: slog.New(slog.DiscardHandler), fatal: endBroken,
+	})
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return srv, nil
 }
 
 // benchTarget is a server under load.
@@ -516,7 +550,11 @@ func newRemoteTarget(ctx context.Context, w *work, f benchFlags) (*remoteTarget,
 	}
 	definition := strings.ReplaceAll(w.definition(), "arn:aws:states:us-east-1:123456789012:activity:bench", activity.ActivityArn)
 	var made struct{ StateMachineArn string }
-	err := t.call(ctx, "CreateStateMachine", map[string]any{"name": name, "definition": definition, "roleArn": benchRole}, &made)
+	kind := "STANDARD"
+	if w.express {
+		kind = "EXPRESS"
+	}
+	err := t.call(ctx, "CreateStateMachine", map[string]any{"name": name, "definition": definition, "roleArn": benchRole, "type": kind}, &made)
 	t.machine = made.StateMachineArn
 	if w.name == "activity10" {
 		for range min(f.concurrency, 64) {
@@ -531,38 +569,65 @@ func (t *remoteTarget) call(ctx context.Context, action string, in, out any) err
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.f.url, bytes.NewReader(body))
+	answer, err := t.post(ctx, action, body)
 	if err != nil {
 		return err
+	}
+	return json.Unmarshal(answer, out)
+}
+
+// post sends a request and returns the body of an answer of success.
+func (t *remoteTarget) post(ctx context.Context, action string, body []byte) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.f.url, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/x-amz-json-1.0")
 	req.Header.Set("X-Amz-Target", "AWSStepFunctions."+action)
 	resp, err := t.client.Do(req)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: HTTP %d: %.300s", action, resp.StatusCode, answer)
+		return nil, fmt.Errorf("%s: HTTP %d: %.300s", action, resp.StatusCode, answer)
 	}
-	return json.Unmarshal(answer, out)
+	return answer, nil
 }
 
 func (t *remoteTarget) load(ctx context.Context, _ *benchResult, done *atomic.Int64) ([]time.Duration, error) {
 	start := map[string]any{"stateMachineArn": t.machine, "input": benchInput}
+	if t.work.sync {
+		return t.loadSync(ctx, start, done)
+	}
 	return each(t.f.executions, t.f.concurrency, done, func(int) error {
 		var begun struct{ ExecutionArn string }
 		if err := t.call(ctx, "StartExecution", start, &begun); err != nil {
 			return err
 		}
-		if t.work.name == "pass10" { // it ends in the commit that starts it
+		if t.work.name == "pass10" || t.work.express { // it ends in the commit that starts it, or cannot be asked about
 			return nil
 		}
 		return t.wait(ctx, begun.ExecutionArn)
+	})
+}
+
+// loadSync keeps its own part small, for it may run on the same cores.
+func (t *remoteTarget) loadSync(ctx context.Context, start map[string]any, done *atomic.Int64) ([]time.Duration, error) {
+	body, err := json.Marshal(start)
+	if err != nil {
+		return nil, err
+	}
+	return each(t.f.executions, t.f.concurrency, done, func(int) error {
+		answer, err := t.post(ctx, "StartSyncExecution", body)
+		if err == nil && !bytes.Contains(answer, []byte(`"status":"SUCCEEDED"`)) {
+			err = fmt.Errorf("StartSyncExecution: %.300s", answer)
+		}
+		return err
 	})
 }
 
@@ -602,7 +667,7 @@ func (t *remoteTarget) serveActivity(ctx context.Context, arn string) {
 }
 
 func (t *remoteTarget) describe(r *benchResult) {
-	r.Fsyncs, r.Store, r.Durable = -1, t.f.url, true
+	r.Fsyncs, r.Store, r.Durable = -1, t.f.url, !t.work.sync
 }
 
 func (t *remoteTarget) close() {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -24,6 +25,8 @@ import (
 const (
 	defaultListen = "127.0.0.1:8083" // as Step Functions Local
 	defaultData   = "lockstep-data"
+
+	defaultRetention = 5 * time.Minute // of Express executions
 )
 
 func newDevCommand() *cobra.Command {
@@ -131,14 +134,18 @@ func explain(err error, dir string) error {
 }
 
 // serverFlags are the flags of every command that runs a server.
-type serverFlags struct{ listen, data, store, config string }
+type serverFlags struct {
+	listen, data, store, config string
+	retention                   time.Duration
+}
 
 func (f *serverFlags) register(flags *pflag.FlagSet, data string) {
 	flags.StringVar(&f.listen, "listen", defaultListen, "`host:port` to listen on; port 0 means any free one")
 	flags.StringVar(&f.data, "data", "./"+data, "`directory` for everything that is kept")
 	flags.StringVar(&f.store, "store", "", "`URL` of the store: sqlite:DIRECTORY (default: sqlite: and the data directory)")
-	flags.StringVar(&f.config, "config", "", "configuration `file`, such as lockstep.yaml: functions, models, region, account")
-	withEnv(flags, "listen", "data", "store", "config")
+	flags.StringVar(&f.config, "config", "", "configuration `file`, such as lockstep.yaml: functions, models, logs, region, account")
+	flags.DurationVar(&f.retention, "express-retention", defaultRetention, "how long Express executions can be looked at when they have ended; 0: not at all")
+	withEnv(flags, "listen", "data", "store", "config", "express-retention")
 }
 
 // settings joins the command line, the environment, the configuration file and
@@ -163,9 +170,10 @@ func (f *serverFlags) settings(flags *pflag.FlagSet) (settings, error) {
 	s := settings{
 		listen: choose("listen", f.listen, cfg.Listen),
 		data:   choose("data", f.data, cfg.Data),
-		scheme: arn.Default, functions: cfg.Functions, models: cfg.Models,
-		log:   slog.New(slog.NewTextHandler(os.Stderr, nil)),
-		fatal: endBroken,
+		scheme: arn.Default, functions: cfg.Functions, models: cfg.Models, logs: cfg.Logs,
+		retention: f.retention,
+		log:       slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		fatal:     endBroken,
 	}
 	if cfg.Region != "" {
 		s.scheme.Region = cfg.Region

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/lockstep-run/lockstep/internal/engine"
+	"github.com/lockstep-run/lockstep/internal/express"
 	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/worker"
 )
@@ -17,6 +18,7 @@ import (
 type metrics struct {
 	executions *executionCounts
 	worker     *worker.Worker
+	express    *express.Runner
 	store      store.Store
 }
 
@@ -47,15 +49,15 @@ func (m metrics) write(w io.Writer) {
 		family(name, kind, help)
 		fmt.Fprintf(w, "%s %v\n", name, value)
 	}
-	work, kept := m.worker.Stats(), m.store.Stats()
+	work, more, kept := m.worker.Stats(), m.express.Stats(), m.store.Stats()
 	one("lockstep_executions_started_total", "counter", "Executions started.", m.executions.started.Load())
 	family("lockstep_executions_ended_total", "counter", "Executions ended, by status.")
 	for s := engine.Succeeded; s <= engine.Aborted; s++ {
 		fmt.Fprintf(w, "lockstep_executions_ended_total{status=%q} %d\n", s.String(), m.executions.ended[s].Load())
 	}
-	one("lockstep_executions_live", "gauge", "Executions held in memory; others wait on disk.", work.Live)
-	one("lockstep_transitions_total", "counter", "States entered.", work.Transitions)
-	one("lockstep_tasks_total", "counter", "Calls of services begun.", work.Tasks)
+	one("lockstep_executions_live", "gauge", "Executions held in memory; others wait on disk.", work.Live+more.Live)
+	one("lockstep_transitions_total", "counter", "States entered.", work.Transitions+more.Transitions)
+	one("lockstep_tasks_total", "counter", "Calls of services begun.", work.Tasks+more.Tasks)
 	one("lockstep_store_commits_total", "counter", "Transactions committed.", kept.Commits)
 	one("lockstep_store_syncs_total", "counter", "Times the disk was asked to make writes durable.", kept.Syncs)
 	one("lockstep_store_written_bytes_total", "counter", "Bytes written to the store's log.", kept.Bytes)

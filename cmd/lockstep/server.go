@@ -17,6 +17,9 @@ import (
 	"github.com/lockstep-run/lockstep/internal/arn"
 	"github.com/lockstep-run/lockstep/internal/awsapi"
 	"github.com/lockstep-run/lockstep/internal/config"
+	"github.com/lockstep-run/lockstep/internal/engine"
+	"github.com/lockstep-run/lockstep/internal/express"
+	"github.com/lockstep-run/lockstep/internal/logs"
 	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/store/sqlite"
 	"github.com/lockstep-run/lockstep/internal/task"
@@ -34,7 +37,9 @@ type settings struct {
 
 	functions map[string]config.Function
 	models    []config.Model
-	mocks     *mock.Config // nil: none
+	logs      []config.Log
+	mocks     *mock.Config  // nil: none
+	retention time.Duration // of Express executions that have ended
 
 	tasks func(*task.Registry) // registers more integrations
 	log   *slog.Logger
@@ -96,6 +101,12 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 		s.tasks(tasks)
 	}
 
+	records, err := logs.New(logs.Config{Region: s.scheme.Region, Routes: logRoutes(s.logs), Format: awsapi.AppendLogEntry, Log: s.log})
+	if err != nil {
+		return nil, err
+	}
+	srv.onClose(records.Close)
+
 	var tests awsapi.TestCases
 	if s.mocks != nil {
 		mocks, err := mock.New(s.mocks, filepath.Join(s.data, "mock-cases.jsonl"), s.log)
@@ -110,7 +121,7 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	counts := &executionCounts{}
 	running, stopWorker := context.WithCancel(context.WithoutCancel(ctx))
 	w, err := worker.New(running, st, tasks, worker.Config{
-		Scheme: s.scheme, Log: s.log, Committed: counts.committed, Fatal: s.fatal,
+		Scheme: s.scheme, Log: s.log, Committed: counts.committed, Fatal: s.fatal, LogOf: logOf(records),
 	})
 	if err != nil {
 		stopWorker()
@@ -120,16 +131,26 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	ready := &atomic.Bool{}
 	go awaitRecovery(running, w, ready)
 
-	api := awsapi.NewServer(st, w, awsapi.Config{Scheme: s.scheme, Logger: s.log, Tasks: w, TestCases: tests})
+	short, stopExpress := context.WithCancel(running)
+	x, err := express.New(short, st, tasks, express.Config{
+		Scheme: s.scheme, Log: s.log, Write: w.Write, Retention: s.retention, LogOf: logOf(records), Committed: counts.committed,
+	})
+	if err != nil {
+		stopExpress()
+		return nil, err
+	}
+	srv.start(stopExpress, func() error { return x.Run(short) })
+
+	api := awsapi.NewServer(st, w, awsapi.Config{Scheme: s.scheme, Logger: s.log, Tasks: w, Express: x, LogGroup: records.Exists, TestCases: tests})
 	srv.onClose(func(context.Context) error { api.Close(); return nil })
 
 	stopping, stopPolls := context.WithCancel(running)
 	srv.stopping = stopPolls
 	mux := http.NewServeMux()
-	mux.Handle("POST /{$}", endPollsWith(stopping, api))
+	mux.Handle("POST /{$}", allowTime(endPollsWith(stopping, api)))
 	mux.HandleFunc("GET /healthz", serveAlive)
 	mux.Handle("GET /readyz", serveReady(ready))
-	mux.Handle("GET /metrics", metrics{counts, w, st})
+	mux.Handle("GET /metrics", metrics{counts, w, x, st})
 	mux.HandleFunc("/api/", serveNotFound)
 	mux.Handle("GET /{$}", welcome{srv.url, s.scheme, s.data})
 	web := &http.Server{
@@ -291,4 +312,23 @@ func modelRoutes(in []config.Model) []model.Route {
 		out[i] = model.Route(m)
 	}
 	return out
+}
+
+func logRoutes(in []config.Log) []logs.Route {
+	out := make([]logs.Route, len(in))
+	for i, l := range in {
+		out[i] = logs.Route(l)
+	}
+	return out
+}
+
+// logOf has the executions of machines logged as their configuration says.
+func logOf(records *logs.Logger) func(string, store.Revision) func(string, int64, engine.Chunk) {
+	return func(machine string, r store.Revision) func(string, int64, engine.Chunk) {
+		wanted, ok := awsapi.LoggingOf(r)
+		if !ok {
+			return nil
+		}
+		return records.For(machine, logs.Settings(wanted))
+	}
 }

@@ -7,8 +7,10 @@ import (
 	"net/http"
 	"net/url"
 	"sync/atomic"
+	"time"
 
 	"github.com/lockstep-run/lockstep/internal/arn"
+	"github.com/lockstep-run/lockstep/internal/express"
 )
 
 func serveAlive(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "alive") }
@@ -40,6 +42,19 @@ func endPollsWith(stopping context.Context, next http.Handler) http.Handler {
 			defer cancel()
 			defer context.AfterFunc(stopping, cancel)()
 			r = r.WithContext(ctx)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// allowTime lets StartSyncExecution take as long as an execution may, which is
+// longer than the server reads from any other connection. The connection is read
+// meanwhile to see whether it still stands.
+func allowTime(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Amz-Target") == "AWSStepFunctions.StartSyncExecution" {
+			// Where the connection has no deadline, none is in the way.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(express.MaxDuration + time.Minute))
 		}
 		next.ServeHTTP(w, r)
 	})

@@ -40,6 +40,11 @@ func (s Scheme) Execution(machine, name string) string {
 	return s.prefix("states") + "execution:" + machine + ":" + name
 }
 
+// Express names an Express execution: several may have one name.
+func (s Scheme) Express(machine, name, uuid string) string {
+	return s.prefix("states") + "express:" + machine + ":" + name + ":" + uuid
+}
+
 // Name is an ARN taken apart: arn:Partition:Service:Region:Account:Type:Parts.
 type Name struct {
 	Partition, Service, Region, Account string

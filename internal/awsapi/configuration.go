@@ -74,8 +74,8 @@ func (c configuration) same(other configuration) bool {
 	return reflect.DeepEqual(c.effective(), other.effective())
 }
 
-// logging reads a LoggingConfiguration. Whether a log group exists is not known
-// here: only names that cannot be those of one are refused.
+// logging reads a LoggingConfiguration. Names that cannot be those of a log group
+// are refused; whether there is one is for checkLogGroup.
 func (in *input) logging() (*logging, error) {
 	l := &logging{Level: in.text("level", bounds{enum: logLevels}), Data: in.flag("includeExecutionData", false)}
 	if l.Level == "" {

@@ -34,7 +34,7 @@ func (s *Server) startExecution(ctx context.Context, in *input, out []byte) ([]b
 		return nil, machineDeleting(arn)
 	}
 	if start.Machine.Type == express {
-		return nil, notYet("running EXPRESS state machines")
+		return s.startExpress(ctx, in, test, start, out)
 	}
 	if why := checkInput(start.Input); why != "" {
 		return nil, invalidInput(why)
@@ -92,21 +92,6 @@ func checkInput(text string) (why string) {
 	}
 	_, why = payload(text)
 	return why
-}
-
-// startSyncExecution refuses Standard machines as AWS does.
-func (s *Server) startSyncExecution(ctx context.Context, in *input, out []byte) ([]byte, error) {
-	arn, start, err := s.startOf(in)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.choose(ctx, arn, &start); err != nil {
-		return nil, err
-	}
-	if start.Machine.Type != express {
-		return nil, machineType()
-	}
-	return nil, notYet("running EXPRESS state machines")
 }
 
 // found is an execution that a request names.

@@ -204,7 +204,7 @@ func describeEvent(o *object, ev *engine.HistoryEvent, data bool) {
 	if !ok {
 		return
 	}
-	e := eventDetails{o, ev, data}
+	e := eventDetails{o, ev, data, false}
 	o.open(d.member)
 	e.describe(d.detail)
 	o.close()
@@ -215,6 +215,7 @@ type eventDetails struct {
 	*object
 	ev   *engine.HistoryEvent
 	data bool
+	log  bool // an entry of a log, not an answer of the API
 }
 
 func (e eventDetails) describe(d detail) {
@@ -286,6 +287,10 @@ func (e eventDetails) payload(member, about string) {
 	if e.ev.Data == nil {
 		return
 	}
+	if e.log {
+		e.logged(member, about)
+		return
+	}
 	if e.data {
 		e.text(member, *e.ev.Data)
 	}
@@ -295,7 +300,7 @@ func (e eventDetails) payload(member, about string) {
 }
 
 func (e eventDetails) assigned() {
-	if len(e.ev.Assigned) == 0 {
+	if len(e.ev.Assigned) == 0 || e.log && !e.data {
 		return
 	}
 	if e.data {

@@ -18,6 +18,16 @@ type input struct {
 	broken *[]string // constraints, in the order in which the handler asks
 	wrong  **Error   // the first member of a wrong type
 	trace  string    // the header X-Amzn-Trace-Id
+	leave  func()    // the gate that the request has passed; nil: none
+}
+
+// release lets go of the request's values, and of its room among others, for
+// a handler that has read all it needs and may wait for long.
+func (in *input) release() {
+	in.object = value.EmptyObject
+	if in.leave != nil {
+		in.leave()
+	}
 }
 
 // decode reads a request's body.

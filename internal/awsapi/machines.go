@@ -54,6 +54,9 @@ func (s *Server) createStateMachine(ctx context.Context, in *input, out []byte) 
 	if m.Tags, err = merge(nil, m.Tags, arn); err != nil {
 		return nil, err
 	}
+	if err := s.checkLogGroup(ctx, c); err != nil {
+		return nil, err
+	}
 	r.Configuration = c.kept()
 
 	created, version := m.CreatedAt, store.Version{}
@@ -156,6 +159,9 @@ func (s *Server) updateStateMachine(ctx context.Context, in *input, out []byte) 
 		if err := checkDefinition(*definition, m.Type); err != nil {
 			return nil, err
 		}
+	}
+	if err := s.checkLogGroup(ctx, c); err != nil {
+		return nil, err
 	}
 
 	now, uuid := s.millis(), newUUID()

@@ -58,12 +58,29 @@ type Tasks interface {
 	Try(ctx context.Context, x *engine.Execution, d *engine.Dispatch) engine.Event
 }
 
+// Express runs the executions of EXPRESS machines. The names of the machine and
+// of the execution are set in what it gets.
+type Express interface {
+	// Reserve gives out the id and the ARN of an execution that is to be
+	// started. The id goes into what Start or Sync gets.
+	Reserve(machine, name string) (id store.ExecutionID, executionARN string)
+	// Start returns when the execution started, in Unix milliseconds, as soon
+	// as it cannot be lost any more.
+	Start(ctx context.Context, s store.Start) (startedAt int64, err error)
+	// Sync returns how the execution ended. It ends with ctx.
+	Sync(ctx context.Context, s store.Start) (store.Execution, error)
+}
+
 // Config is what a Server is set up with. Zero fields have defaults.
 type Config struct {
 	Scheme arn.Scheme       // partition, region and account of all ARNs; default arn.Default
 	Now    func() time.Time // default time.Now
 	Logger *slog.Logger     // gets no payloads; default slog.Default()
 	Tasks  Tasks            // for TestState; nil: it needs a mock where it would call one
+
+	Express Express // nil: EXPRESS machines can be kept, not run
+	// LogGroup says whether there is a log group of that ARN; nil: any is taken.
+	LogGroup func(ctx context.Context, arn string) bool
 
 	// TestCases, if set, lets the ARN in StartExecution end in # and the name of
 	// a test case, as Step Functions Local does.
@@ -95,6 +112,8 @@ type Server struct {
 	tasks    Tasks
 	sweeps   sweeps
 	redrives redriveTokens
+	express  Express
+	logGroup func(ctx context.Context, arn string) bool
 }
 
 // NewServer makes a Server over a store and the engine that writes to it. Close
@@ -110,6 +129,7 @@ func NewServer(st store.Store, eng Engine, cfg Config) *Server {
 		cfg.Logger = slog.Default()
 	}
 	s := &Server{store: st, engine: eng, scheme: cfg.Scheme, now: cfg.Now, log: cfg.Logger, tasks: cfg.Tasks, tests: cfg.TestCases}
+	s.express, s.logGroup = cfg.Express, cfg.LogGroup
 	s.prefixes = prefixes{
 		machine:   cfg.Scheme.Machine(""),
 		activity:  cfg.Scheme.Activity(""),
@@ -187,14 +207,26 @@ func (s *Server) answer(r *http.Request, id string, b *buffer) (out []byte, err 
 		if err := g.enter(r.Context(), n); err != nil {
 			return nil, err
 		}
-		defer g.leave(n)
+		leave := sync.OnceFunc(func() { g.leave(n) })
+		defer leave()
+		in, err := decode(string(b.in))
+		if err != nil {
+			return nil, err
+		}
+		in.leave = leave
+		return s.do(do, r, in, b)
 	}
 	in, err := decode(string(b.in))
 	if err != nil {
 		return nil, err
 	}
+	return s.do(do, r, in, b)
+}
+
+// do runs the action on what was read.
+func (s *Server) do(do action, r *http.Request, in *input, b *buffer) ([]byte, error) {
 	in.trace = r.Header.Get("X-Amzn-Trace-Id")
-	out, err = do(s, r.Context(), in, b.out[:0])
+	out, err := do(s, r.Context(), in, b.out[:0])
 	if err == nil && in.failed() {
 		err = in.err() // a handler that forgot to ask
 	}

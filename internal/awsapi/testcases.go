@@ -30,7 +30,11 @@ func (s *Server) chooseCase(ctx context.Context, machine, test string, start *st
 	} else if _, err := s.engine.Lookup(ctx, machine, start.Name); !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	if err := s.tests.Choose(machine, s.scheme.Execution(machine, start.Name), test); err != nil {
+	return s.chooseFor(machine, s.scheme.Execution(machine, start.Name), test)
+}
+
+func (s *Server) chooseFor(machine, executionARN, test string) error {
+	if err := s.tests.Choose(machine, executionARN, test); err != nil {
 		return invalidRequest("%s", err)
 	}
 	return nil

@@ -28,6 +28,13 @@ type Config struct {
 	Account   string              `yaml:"account"`   // of ARNs: twelve digits
 	Functions map[string]Function `yaml:"functions"` // by name or ARN
 	Models    []Model             `yaml:"models"`    // the first that matches counts
+	Logs      []Log               `yaml:"logs"`      // the first that matches counts
+}
+
+// Log says where the execution logs go that are for a log group.
+type Log struct {
+	Match  string // the group's name, * for any text
+	Target string // the path of a file, or stdout
 }
 
 // Function is where a Lambda function answers.
@@ -47,7 +54,7 @@ type Model struct {
 
 // keys are the fields of each mapping, in the order of messages.
 var (
-	configKeys   = []string{"listen", "data", "region", "account", "functions", "models"}
+	configKeys   = []string{"listen", "data", "region", "account", "functions", "models", "logs"}
 	functionKeys = []string{"url"}
 	modelKeys    = []string{"match", "provider", "model", "url", "key_env", "timeout"}
 	providers    = []string{"anthropic", "bedrock", "lexicon", "openai"}
@@ -123,8 +130,23 @@ func (r *reader) config(c *Config, n *yaml.Node) {
 			c.Functions = r.functions(v)
 		case "models":
 			c.Models = r.models(v)
+		case "logs":
+			c.Logs = r.logs(v)
 		}
 	})
+}
+
+// logs reads a mapping whose order counts.
+func (r *reader) logs(n *yaml.Node) []Log {
+	var all []Log
+	r.fields(n, "logs", nil, func(match string, v *yaml.Node) {
+		l := Log{Match: match}
+		if r.text(v, "where a log goes", &l.Target); l.Target == "" && len(r.problems) == 0 {
+			r.problem(v, "log group %s needs the path of a file, or stdout", match)
+		}
+		all = append(all, l)
+	})
+	return all
 }
 
 var (

@@ -28,6 +28,9 @@ models:
     provider: anthropic
     timeout: 90s
   - {match: "*", provider: openai, model: llama3.2, url: http://127.0.0.1:11434/v1, key_env: NONE}
+logs:
+  /aws/vendedlogs/*: stdout
+  "*": ./executions.jsonl
 `
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -46,6 +49,7 @@ models:
 			{Match: "anthropic.*", Provider: "anthropic", Timeout: 90 * time.Second},
 			{Match: "*", Provider: "openai", Model: "llama3.2", URL: "http://127.0.0.1:11434/v1", KeyEnv: "NONE"},
 		},
+		Logs: []Log{{"/aws/vendedlogs/*", "stdout"}, {"*", "./executions.jsonl"}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -84,7 +88,7 @@ func TestMistakes(t *testing.T) {
 	}
 	f("lisen: x\nregoin: y", `line 1: unknown key "lisen" in the configuration; did you mean listen?`,
 		`line 2: unknown key "regoin" in the configuration; did you mean region?`)
-	f("port: 1", `line 1: unknown key "port" in the configuration; there are listen, data, region, account, functions, models`)
+	f("port: 1", `line 1: unknown key "port" in the configuration; there are listen, data, region, account, functions, models, logs`)
 	f("data: a\ndata: b", `line 2: "data" stands twice in the configuration, first in line 1`)
 	f("- a", `line 1: the configuration must be written as key: value`)
 	f("listen: [1]", `line 1: listen must be a text`)
@@ -103,6 +107,8 @@ func TestMistakes(t *testing.T) {
 	f("models:\n- {match: a, provider: openai, api_key: sk-123}",
 		`line 2: unknown key "api_key" in a model; there are match, provider, model, url, key_env, timeout`)
 	f("models:\n- {match: a, provider: openai, timeout: 90}", `line 2: timeout must be a time such as 90s or 2m, not "90"`)
+	f("logs: [a]", `line 1: logs must be written as key: value`)
+	f("logs:\n  '*':", `line 2: log group * needs the path of a file, or stdout`)
 	f("a: [", `line 1: did not find expected node content`)
 }
 

@@ -37,7 +37,6 @@ type recorded struct {
 	Group  string
 	Kind   string
 	Type   string
-	Sync   bool
 	Origin string
 	Needs  []string
 	Steps  []struct{ Service, Op string }
@@ -80,8 +79,6 @@ func (c *recorded) onlyDefines() bool {
 }
 
 var (
-	express     = regexp.MustCompile(`\\*"type\\*"\s*:\s*\\*"EXPRESS`)
-	logging     = regexp.MustCompile(`\bloggingConfiguration\b`)
 	distributed = regexp.MustCompile(`\\*"Mode\\*"\s*:\s*\\*"DISTRIBUTED|\\*"(ItemReader|ResultWriter|ItemBatcher)\\*"\s*:`)
 
 	mapRunOps = regexp.MustCompile(`MapRun`)
@@ -96,8 +93,6 @@ var later = []struct {
 	{"distributed maps", func(c *recorded) bool {
 		return c.Kind != "test_state" && (c.says(distributed) || c.calls(mapRunOps))
 	}},
-	{"Express workflows", func(c *recorded) bool { return c.Type == "EXPRESS" || c.Sync || c.says(express) }},
-	{"execution logs", func(c *recorded) bool { return c.needs("logs") || c.says(logging) }},
 	{"integrations of other services", func(c *recorded) bool {
 		return !c.onlyDefines() && c.needs("sqs", "sns", "s3", "dynamodb", "events", "secretsmanager", "apigateway", "states")
 	}},
@@ -297,9 +292,6 @@ func TestEachCaseHasOneReason(t *testing.T) {
 	f(`{"kind":"execution","needs":["lambda","activity"]}`, "")
 	f(`{"kind":"test_state"}`, "")
 	f(`{"kind":"execution","definition":{"QueryLanguage":"JSONata"}}`, "")
-	f(`{"kind":"execution","type":"EXPRESS"}`, "Express workflows")
-	f(`{"kind":"api","steps":[{"op":"CreateStateMachine","params":{"type":"EXPRESS"}}]}`, "Express workflows")
-	f(`{"kind":"api","steps":[{"op":"CreateStateMachine","params":{"loggingConfiguration":{}}}]}`, "execution logs")
 	f(`{"kind":"execution","needs":["sqs"]}`, "integrations of other services")
 	f(`{"kind":"api","needs":["sqs"],"steps":[{"op":"CreateStateMachine"}]}`, "")
 	f(fmt.Sprintf(`{"kind":"execution","definition":{"ItemProcessor":{"ProcessorConfig":{"Mode":%q}}}}`, "DISTRIBUTED"), "distributed maps")

@@ -16,6 +16,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -36,7 +37,10 @@ var (
 // quotas.
 type Limits struct {
 	Payload int   // bytes of a state's or task's input or output; default 262,144
-	History int64 // events; default 25,000
+	History int64 // events; default 25,000, below 0: none
+	// Duration ends an execution whatever its machine's TimeoutSeconds say; 0:
+	// nothing but those.
+	Duration time.Duration
 }
 
 const (
@@ -97,8 +101,8 @@ type Step struct {
 func Apply(env *Env, s *Snapshot, ev Event) (Step, error) {
 	// An event that had to wait for its turn does not turn time back.
 	s.lastAt = max(s.lastAt, ev.at().UnixMilli())
-	a := apply{env: env, Snapshot: s, now: s.lastAt, firstEvent: s.lastEvent}
 	before := len(s.history.chunk.Data)
+	a := apply{env: env, Snapshot: s, now: s.lastAt, firstEvent: s.lastEvent, firstByte: before}
 	if _, again := ev.(Redriven); s.Running() == again {
 		return Step{}, ErrNotWaiting
 	}
@@ -147,6 +151,7 @@ type apply struct {
 	*Snapshot
 	now        int64 // Unix milliseconds
 	firstEvent int64 // newest history event before this Apply
+	firstByte  int   // of the history that this Apply writes
 	stack      []*Frame
 	commands   []Command
 	entered    int64 // states
@@ -186,8 +191,8 @@ func (a *apply) start(ev Started) error {
 	if a.lastEvent != 0 {
 		return ErrNotWaiting
 	}
-	if a.env.Machine.TimeoutSeconds > 0 {
-		a.deadline = a.now + a.env.Machine.TimeoutSeconds*1000
+	if allowed := a.allowed(); allowed > 0 {
+		a.deadline = a.now + allowed
 	}
 	input := a.Execution.Input.JSON()
 	a.record(&HistoryEvent{
@@ -227,7 +232,7 @@ func (a *apply) inOrder() []*Frame {
 // time to yield; it then returns true.
 func (a *apply) run() (more bool) {
 	for len(a.stack) > 0 && a.Running() && a.broken == nil {
-		if a.lastEvent-a.firstEvent > yieldEvents || len(a.history.chunk.Data) > yieldBytes {
+		if a.lastEvent-a.firstEvent > yieldEvents || len(a.history.chunk.Data)-a.firstByte > yieldBytes {
 			return true
 		}
 		f := a.stack[len(a.stack)-1]
@@ -382,8 +387,23 @@ func (a *apply) ends(t HistoryType) bool {
 	return t >= ExecutionSucceededType && t <= ExecutionTimedOutType
 }
 
-func (a *apply) historyLimit() int64 { return cmp.Or(a.env.Limits.History, defaultHistory) }
-func (a *apply) payloadLimit() int   { return cmp.Or(a.env.Limits.Payload, defaultPayload) }
+// allowed is how long the execution may take, in milliseconds; 0: for ever.
+func (a *apply) allowed() int64 {
+	own, limit := a.env.Machine.TimeoutSeconds*1000, a.env.Limits.Duration.Milliseconds()
+	if own <= 0 || limit > 0 && limit < own {
+		return limit
+	}
+	return own
+}
+
+func (a *apply) historyLimit() int64 {
+	if a.env.Limits.History < 0 {
+		return math.MaxInt64
+	}
+	return cmp.Or(a.env.Limits.History, defaultHistory)
+}
+
+func (a *apply) payloadLimit() int { return cmp.Or(a.env.Limits.Payload, defaultPayload) }
 
 // checkHistory ends an execution that has filled its history: the last event
 // AWS allows is the one that says so.

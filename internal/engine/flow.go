@@ -202,7 +202,9 @@ func (a *apply) context(f *Frame) value.Value {
 		member("StartTime", value.Str(timestamp(x.StartedAt.UnixMilli()))),
 		member("Name", value.Str(x.Name)),
 		member("RoleArn", value.Str(x.RoleARN)),
-		member("RedriveCount", value.Int(a.redrives)),
+	}
+	if !x.Sync { // recorded
+		execution = append(execution, member("RedriveCount", value.Int(a.redrives)))
 	}
 	if a.redriven != 0 {
 		execution = append(execution, member("RedriveTime", value.Str(timestamp(a.redriven))))

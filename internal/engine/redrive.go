@@ -17,7 +17,7 @@ func (a *apply) redrive(ev Redriven) error {
 	a.redrives++
 	a.redriven = a.now
 	if a.deadline != 0 {
-		a.deadline = a.now + a.env.Machine.TimeoutSeconds*1000
+		a.deadline = a.now + a.allowed()
 	}
 	begun := a.record(&HistoryEvent{Type: ExecutionRedrivenType, Previous: a.lastEvent, Redrives: a.redrives})
 	a.again(a.frames[rootFrame], begun)

@@ -48,6 +48,7 @@ type Execution struct {
 	AliasARN    string // of the alias that chose the version; "": none did
 	RoleARN     string
 	Region      string
+	Sync        bool      // of StartSyncExecution: not one that could be redriven
 	StartedAt   time.Time // in whole milliseconds
 	Input       *Data
 }

@@ -91,6 +91,10 @@ type Store interface {
 	Activity(ctx context.Context, name string) (Activity, error)
 	Activities(ctx context.Context, afterName string, limit int) ([]Activity, error)
 
+	// Starts lists the Express executions that KeepStarts has kept, by id, from
+	// after on.
+	Starts(ctx context.Context, after ExecutionID, limit int) ([]ExpressStart, error)
+
 	// Secret returns the store's own random key, made on first use of the
 	// store: task tokens and generated names are derived from it.
 	Secret(ctx context.Context) ([32]byte, error)
@@ -161,6 +165,25 @@ type Start struct {
 	Input    string // JSON text, known to be valid
 	Trace    string // X-Ray trace header, "" if none
 	Via      Via
+
+	// Of Express executions alone.
+	ID        ExecutionID // reserved for it
+	StartedAt int64       // Unix milliseconds; 0: now
+	Sync      bool        // somebody waits for its end
+}
+
+// ExpressStart is an Express execution that nobody waits for, kept from before
+// its start is answered until after its end. One that is found after a crash
+// is run again: at least once.
+type ExpressStart struct {
+	ID        ExecutionID
+	Machine   MachineID
+	Revision  RevisionID
+	Name      string
+	StartedAt int64 // Unix milliseconds
+	Input     string
+	Trace     string
+	Via       Via
 }
 
 // Execution is an execution's record.
@@ -314,6 +337,13 @@ type Tx interface {
 	// there is one.
 	SaveAlias(ctx context.Context, a Alias) error
 	DeleteAlias(ctx context.Context, machine MachineID, name string) error
+
+	// KeepStarts keeps Express executions that are to run, or returns ErrExists
+	// if one with the same id is kept.
+	KeepStarts(ctx context.Context, starts []ExpressStart) error
+	// DropStarts forgets those that have run. Ids that are not kept are passed
+	// over.
+	DropStarts(ctx context.Context, ids []ExecutionID) error
 
 	CreateActivity(ctx context.Context, a Activity) (Activity, error)
 	SaveActivity(ctx context.Context, a Activity) error

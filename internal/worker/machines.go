@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/lockstep-run/lockstep/asl"
+	"github.com/lockstep-run/lockstep/internal/engine"
 	"github.com/lockstep-run/lockstep/internal/store"
 )
 
@@ -17,6 +18,7 @@ type machine struct {
 	name    string
 	roleARN string
 	asl     *asl.Machine
+	log     func(executionARN string, redrives int64, c engine.Chunk) // nil: nothing is logged
 }
 
 // machines compiles revisions, once each while they are in use.
@@ -66,5 +68,9 @@ func (c *machines) compile(ctx context.Context, id store.RevisionID) (*machine, 
 	if parsed == nil {
 		return nil, fmt.Errorf("%w: compile revision %d of %s: %s", errDefect, id, record.Name, diagnostics)
 	}
-	return &machine{name: record.Name, roleARN: r.RoleARN, asl: parsed}, nil
+	m := &machine{name: record.Name, roleARN: r.RoleARN, asl: parsed}
+	if c.w.cfg.LogOf != nil {
+		m.log = c.w.cfg.LogOf(record.Name, r)
+	}
+	return m, nil
 }

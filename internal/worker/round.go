@@ -57,10 +57,15 @@ func (b *Batch) empty() bool { return len(b.entries) == 0 && len(b.writes) == 0 
 func (b *Batch) full() bool  { return len(b.entries) >= maxBatchEntries || b.bytes >= maxBatchBytes }
 
 // Round applies what is in the mailboxes and adds it to b. It reports whether
-// b holds anything.
+// b holds anything. What an execution leaves for later, so as to let others
+// run, waits for the next Round: an endless loop must not keep them from their
+// commit.
 func (w *Worker) Round(b *Batch) bool {
 	w.dropRefused(b)
-	for !b.full() {
+	w.mu.Lock()
+	ready := w.ready.len()
+	w.mu.Unlock()
+	for ; ready > 0 && !b.full(); ready-- {
 		x, deliveries := w.take()
 		if x == nil {
 			break
@@ -277,6 +282,9 @@ func (w *Worker) act(b *Batch) {
 			continue
 		}
 		w.counts.transitions.Add(e.transitions)
+		if log := e.x.machine.log; log != nil && c.Delta.History.Count > 0 {
+			log(e.x.arn, c.Delta.Redrives, c.Delta.History)
+		}
 		w.settle(e, c)
 		w.carryOut(e, c)
 	}

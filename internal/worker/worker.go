@@ -22,6 +22,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -49,6 +50,14 @@ type Config struct {
 	// MaxBacklog is how many tasks may wait for their turn before new
 	// executions are refused with store.ErrBusy.
 	MaxBacklog int
+
+	// Express says that the executions are those of EXPRESS machines: several
+	// may have one name, and none is taken out of memory while it runs.
+	Express bool
+	// LogOf says where the history of a revision's executions goes; nil:
+	// nowhere. What it returns is called with chunks that are durable, in the
+	// order of each execution, and must return quickly.
+	LogOf func(machine string, r store.Revision) func(executionARN string, redrives int64, c engine.Chunk)
 
 	// Committed is told of every execution's commit, in order, after it is
 	// durable. It must return quickly.
@@ -188,6 +197,9 @@ func (c *Config) defaults() {
 	set(&c.MaxIdle, 2000)
 	set(&c.MaxTasks, 1000)
 	set(&c.MaxBacklog, 20000)
+	if c.Express {
+		c.MaxIdle = math.MaxInt
+	}
 	if c.Scheme == (arn.Scheme{}) {
 		c.Scheme = arn.Default
 	}
@@ -259,13 +271,17 @@ func (w *Worker) Begin(ctx context.Context, s store.Start, done func(x store.Exe
 			return
 		}
 	}
-	started := w.now()
+	now := w.now()
+	started := now
+	if s.StartedAt != 0 {
+		started = time.UnixMilli(s.StartedAt)
+	}
 	w.prepare(x, m, s, started)
 	begun := store.Execution{
 		ID: x.id, Machine: s.Machine.ID, Revision: s.Revision, Name: x.fresh.Name,
 		Status: engine.Running, StartedAt: started.UnixMilli(), Input: s.Input, Trace: s.Trace, Via: s.Via,
 	}
-	w.begin(x, started, func(o outcome) {
+	w.begin(x, now, func(o outcome) {
 		// ErrExists: it lost a race that only the store could see.
 		done(begun, errors.Is(o.err, store.ErrExists), o.err)
 	})
@@ -279,6 +295,18 @@ func sameStart(found store.Execution, input string) error {
 	return store.ErrExists
 }
 
+// Reserve gives out the id of an execution that is to be started with it.
+func (w *Worker) Reserve() store.ExecutionID { return store.ExecutionID(w.lastID.Add(1)) }
+
+// ExecutionARN is the ARN of an execution by the names of its machine and its
+// own. That of an Express execution ends in a UUID made from its id.
+func (w *Worker) ExecutionARN(id store.ExecutionID, machine, name string) string {
+	if w.cfg.Express {
+		return w.cfg.Scheme.Express(machine, name, w.keys.name(id))
+	}
+	return w.cfg.Scheme.Execution(machine, name)
+}
+
 // register makes a new live execution; with a name of its own it holds the
 // name until its first commit. If another start holds it, that one is
 // returned.
@@ -286,7 +314,7 @@ func (w *Worker) register(m *machine, s store.Start) (x, first *execution) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	x = &execution{loading: true}
-	if s.Name != "" {
+	if s.Name != "" && !w.cfg.Express {
 		key := nameKey{s.Machine.ID, s.Name}
 		if first := w.names[key]; first != nil {
 			return nil, first
@@ -294,7 +322,9 @@ func (w *Worker) register(m *machine, s store.Start) (x, first *execution) {
 		x.name = &key
 		w.names[key] = x
 	}
-	x.id = store.ExecutionID(w.lastID.Add(1))
+	if x.id = s.ID; x.id == 0 {
+		x.id = w.Reserve()
+	}
 	w.live[x.id] = x
 	return x, nil
 }
@@ -327,11 +357,12 @@ func (w *Worker) prepare(x *execution, m *machine, s store.Start, started time.T
 		name = w.keys.name(x.id)
 	}
 	x.fresh = &store.NewExecution{
-		Machine: s.Machine.ID, Revision: s.Revision, Name: name, Generated: s.Name == "",
+		Machine: s.Machine.ID, Revision: s.Revision, Name: name, Generated: s.Name == "" || w.cfg.Express,
 		StartedAt: started.UnixMilli(), Input: s.Input, Trace: s.Trace, Via: s.Via,
 	}
 	x.env, x.machine = w.env(x.id, m), m
 	x.snap = engine.New(w.facts(x.id, m, x.fresh))
+	x.snap.Execution.Sync = s.Sync // stays in memory, as every Express execution does
 	x.arn = x.snap.Execution.ARN
 }
 
@@ -348,7 +379,7 @@ func (w *Worker) begin(x *execution, started time.Time, done func(outcome)) {
 // facts are what an execution is for the engine.
 func (w *Worker) facts(id store.ExecutionID, m *machine, n *store.NewExecution) engine.Execution {
 	x := engine.Execution{
-		ID: int64(id), ARN: w.cfg.Scheme.Execution(m.name, n.Name), Name: n.Name,
+		ID: int64(id), ARN: w.ExecutionARN(id, m.name, n.Name), Name: n.Name,
 		MachineARN: w.cfg.Scheme.Machine(m.name), MachineName: m.name, RoleARN: m.roleARN,
 		Region: w.cfg.Scheme.Region, StartedAt: time.UnixMilli(n.StartedAt), Input: engine.Text(n.Input),
 	}

@@ -44,6 +44,8 @@ type Store struct {
 	aliases      map[name]store.Alias
 	activities   map[string]store.Activity
 	lastActivity store.ActivityID
+
+	starts map[store.ExecutionID]store.ExpressStart
 }
 
 var _ store.Store = (*Store)(nil)
@@ -83,6 +85,8 @@ func New() *Store {
 		versions:    map[version]store.Version{},
 		lastVersion: map[store.MachineID]int64{},
 		aliases:     map[name]store.Alias{},
+
+		starts: map[store.ExecutionID]store.ExpressStart{},
 	}
 	rand.Read(s.secret[:])
 	return s

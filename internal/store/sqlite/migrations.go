@@ -180,6 +180,20 @@ CREATE TABLE redrives (
 	at        INTEGER NOT NULL -- of the last one
 ) STRICT;
 `,
+	// 4: Express executions that are to run, see store.ExpressStart.
+	`
+CREATE TABLE express_starts (
+	id          INTEGER PRIMARY KEY,
+	machine     INTEGER NOT NULL,
+	revision    INTEGER NOT NULL,
+	started     INTEGER NOT NULL,
+	via_version INTEGER NOT NULL,
+	via_alias   TEXT NOT NULL,
+	name        TEXT NOT NULL,
+	trace       TEXT NOT NULL,
+	input       TEXT NOT NULL
+) STRICT;
+`,
 }
 
 // migrate brings the file to the newest format, in one transaction, and

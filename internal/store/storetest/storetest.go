@@ -41,6 +41,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"Aliases":             aliases,
 		"ListVia":             listVia,
 		"Activities":          activities,
+		"ExpressStarts":       expressStarts,
 		"WritesAreUndone":     writesAreUndone,
 		"WritesSeeThemselves": writesSeeThemselves,
 		"NothingThere":        nothingThere,
