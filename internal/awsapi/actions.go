@@ -1,6 +1,10 @@
 package awsapi
 
-import "context"
+import (
+	"context"
+	"slices"
+	"strings"
+)
 
 // action answers one operation: it reads its members from in and appends the
 // answer's body to out.
@@ -47,15 +51,33 @@ var actions = map[string]action{
 	"ListStateMachineAliases":   (*Server).listStateMachineAliases,
 
 	"RedriveExecution": (*Server).redriveExecution,
-	"DescribeMapRun":   unsupported("distributed maps"),
-	"ListMapRuns":      unsupported("distributed maps"),
-	"UpdateMapRun":     unsupported("distributed maps"),
-
-	"TestState": (*Server).testState,
+	"TestState":        (*Server).testState,
 }
 
-// unsupported refuses an operation that is still to come.
-func unsupported(what string) action {
-	err := notYet(what)
-	return func(*Server, context.Context, *input, []byte) ([]byte, error) { return nil, err }
+// toCome are the operations that are refused, with what they are about.
+var toCome = map[string]string{
+	"DescribeMapRun": "distributed maps",
+	"ListMapRuns":    "distributed maps",
+	"UpdateMapRun":   "distributed maps",
+}
+
+func init() {
+	for name, what := range toCome {
+		err := notYet(what)
+		actions[name] = func(*Server, context.Context, *input, []byte) ([]byte, error) { return nil, err }
+	}
+}
+
+// Operation is an operation of the API. Missing says what it needs that is still
+// to come; "" : it works.
+type Operation struct{ Name, Missing string }
+
+// Operations lists all operations of the service, by name.
+func Operations() []Operation {
+	var list []Operation
+	for name := range actions {
+		list = append(list, Operation{name, toCome[name]})
+	}
+	slices.SortFunc(list, func(a, b Operation) int { return strings.Compare(a.Name, b.Name) })
+	return list
 }

@@ -5,6 +5,8 @@ package task
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/lockstep-run/lockstep/asl"
@@ -87,6 +89,9 @@ func NewRegistry() *Registry { return &Registry{exact: map[string]Integration{}}
 // Add registers i for an integration resource, named without its pattern:
 // "lambda:invoke", "bedrock:invokeModel".
 func (r *Registry) Add(resource string, i Integration) { r.exact[resource] = i }
+
+// Resources lists what was added, sorted.
+func (r *Registry) Resources() []string { return slices.Sorted(maps.Keys(r.exact)) }
 
 // AddLambda registers i for functions named by their own ARN.
 func (r *Registry) AddLambda(i Integration) { r.lambda = i }
