@@ -265,17 +265,19 @@ func (w *world) meanwhile(n *node, writing bool) {
 	}
 }
 
-// step is what Worker.Run does: a round, and a commit beside it.
-func (w *world) step(n *node) {
-	n.w.Round(n.open)
+// step is what Worker.Run does: a round, and a commit beside it. It reports
+// whether there was anything to do.
+func (w *world) step(n *node) (busy bool) {
+	busy = n.w.Round(n.open)
 	if n.syncing == nil {
 		n.w.Close(n.open)
 		n.syncing, n.open = n.open, &worker.Batch{}
 		if w.trouble && w.rng.IntN(2) == 0 {
-			return
+			return busy
 		}
 	}
 	w.commit(n)
+	return busy
 }
 
 func (w *world) commit(n *node) {
@@ -728,7 +730,7 @@ func (w *world) drain() {
 	for range 10000 {
 		progress := false
 		for range 3 {
-			w.step(n)
+			progress = w.step(n) || progress
 		}
 		for len(n.tasks) > 0 {
 			w.runTask(n)
