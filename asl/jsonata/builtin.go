@@ -7,7 +7,7 @@ var builtins map[string]*function
 func init() {
 	builtins = map[string]*function{}
 	def := func(name, sig string, arity int, f native) {
-		builtins[name] = &function{name: name, arity: arity, params: arity, sig: parseSignature(sig, 0), native: f}
+		builtins[name] = &function{name: name, arity: arity, params: arity, sig: parseSignature(sig, 0), native: f, site: &site{name: str(name)}}
 		passed(functionItem(builtins[name])) // shared between evaluations, so it must not change later
 	}
 	def("sum", "<a<n>:n>", 1, fnSum)

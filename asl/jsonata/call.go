@@ -5,6 +5,7 @@ import "github.com/lockstep-run/lockstep/asl/value"
 // function is a function as a value.
 type function struct {
 	name  string // of a built-in one
+	site  *site  // of a built-in one
 	arity int    // how many arguments it looks at, which decides what $map passes
 	sig   *signature
 
@@ -60,23 +61,22 @@ func (k *compiler) lambda(n *node) eval {
 	k.close()
 	layout, sig, params, reuse := s.layout, n.sig, len(names), !captures(n.right)
 	return func(c *run, f *frame, in item) item {
-		c.alloc(256)
+		c.alloc(512)
 		return functionItem(&function{arity: params, sig: sig, body: body, params: params, size: layout.size, frame: f, in: in, reuse: reuse})
 	}
 }
 
 // compiledCall is a call in an expression.
 type compiledCall struct {
+	site   // what faults are blamed on: the name of the function, and where it stands
 	callee eval
 	args   []eval
-	name   item // of the function, as messages give it
 	hint   func(c *run, f *frame) bool
-	pos    int
 	nest   int
 }
 
 func (k *compiler) callOf(n *node) *compiledCall {
-	x := &compiledCall{callee: k.compile(n.left), pos: n.pos, nest: k.depth}
+	x := &compiledCall{callee: k.compile(n.left), site: site{pos: n.pos}, nest: k.depth}
 	for _, a := range n.list {
 		x.args = append(x.args, k.compile(a))
 	}
@@ -121,7 +121,72 @@ func (k *compiler) call(n *node) eval {
 			return tailMark
 		}
 	}
+	if quick := k.total(n, x); quick != nil {
+		return quick
+	}
 	return func(c *run, f *frame, in item) item { return x.run(c, f, in, undefined, false) }
+}
+
+// total compiles $sum(name) and $count(name), which are what groups are mostly
+// asked for: over an array of objects the values need not be gathered first.
+// Anything unusual is left to the call as it is written.
+func (k *compiler) total(n *node, x *compiledCall) eval {
+	if n.left.kind != nVariable || len(n.left.predicates) > 0 || len(n.list) != 1 || n.left.text != "sum" && n.left.text != "count" {
+		return nil
+	}
+	if refs, _ := k.resolve(n.left.text); len(refs) > 0 {
+		return nil
+	}
+	path := n.list[0]
+	if path.kind != nPath || len(path.list) != 1 || path.singleton || path.keepArray || path.group != nil || path.tuple {
+		return nil
+	}
+	st := path.list[0]
+	if st.kind != nName || st.stages != nil || st.predicates != nil || st.group != nil || st.tuple || st.keepArray {
+		return nil
+	}
+	builtin, name, counts := builtins[n.left.text], st.text, n.left.text == "count"
+	return func(c *run, f *frame, in item) item {
+		if in.x == nil && in.v.Kind() == value.Array && x.callee(c, f, in).fn() == builtin {
+			sum, found, plain := totalOf(c, in.v, name, counts)
+			switch {
+			case plain && counts:
+				return integer(found)
+			case plain && found > 0:
+				return number(sum)
+			}
+		}
+		return x.run(c, f, in, undefined, false)
+	}
+}
+
+// totalOf adds up or counts the member name of the objects in an array; ok is
+// false unless they all are objects, and the members numbers (or, to be counted,
+// no arrays).
+func totalOf(c *run, array value.Value, name string, counts bool) (sum float64, found int, ok bool) {
+	n := array.Len()
+	c.step(n)
+	for i := range n {
+		o := array.At(i)
+		if o.Kind() != value.Object {
+			return 0, 0, false
+		}
+		v := o.Get(name)
+		switch v.Kind() {
+		case value.Absent:
+			continue
+		case value.Number:
+			sum += v.Float()
+		case value.Array:
+			return 0, 0, false
+		default:
+			if !counts {
+				return 0, 0, false
+			}
+		}
+		found++
+	}
+	return sum, found, true
 }
 
 // run evaluates callee and arguments and makes the call. With applied, the
@@ -146,7 +211,7 @@ func (x *compiledCall) run(c *run, f *frame, in, first item, applied bool) item 
 		c.args = append(c.args, v)
 	}
 	c.nest(x.nest)
-	r := c.callAs(fn, c.args[base:len(c.args):len(c.args)], in, x.name, x.pos)
+	r := c.callAs(fn, c.args[base:len(c.args):len(c.args)], in, &x.site)
 	c.depth -= x.nest
 	c.args = c.args[:base]
 	return r
@@ -163,14 +228,14 @@ func passed(a item) item {
 
 // callAs makes a call; what fails in it is blamed on name where nothing inside
 // has a name.
-func (c *run) callAs(fn item, args []item, in item, name item, pos int) item {
+func (c *run) callAs(fn item, args []item, in item, at *site) item {
 	f := fn.fn()
 	if f == nil {
-		t := fail("T1006").at(pos)
-		t.token = name
+		t := fail("T1006").at(at.pos)
+		t.token = at.name
 		t.raise()
 	}
-	c.calls = append(c.calls, site{name: name, pos: pos})
+	c.calls = append(c.calls, at)
 	r := c.apply(fn, args, in)
 	c.calls = c.calls[:len(c.calls)-1]
 	return r
@@ -200,8 +265,21 @@ func (c *run) blame(f *fault) {
 func (c *run) invoke(fn item, args ...item) item {
 	base := len(c.args)
 	c.args = append(c.args, args...)
-	r := c.apply(fn, c.args[base:len(c.args):len(c.args)], null)
+	r := c.anonymous(fn, c.args[base:len(c.args):len(c.args)])
 	c.args = c.args[:base]
+	return r
+}
+
+// anonymous makes a call that is not written as one: a built-in function goes
+// by its own name.
+func (c *run) anonymous(fn item, args []item) item {
+	f := fn.fn()
+	if f == nil || f.site == nil {
+		return c.apply(fn, args, null)
+	}
+	c.calls = append(c.calls, f.site)
+	r := c.apply(fn, args, null)
+	c.calls = c.calls[:len(c.calls)-1]
 	return r
 }
 
@@ -234,7 +312,7 @@ func (c *run) tailApply(next item, args []item, in item, name string, pos int) i
 	if name == "" {
 		return c.applyOnce(next, args, in)
 	}
-	c.calls = append(c.calls, site{name: str(name), pos: pos})
+	c.calls = append(c.calls, &site{name: str(name), pos: pos})
 	r := c.applyOnce(next, args, in)
 	c.calls = c.calls[:len(c.calls)-1]
 	return r
@@ -250,16 +328,10 @@ func (c *run) applyOnce(fn item, args []item, in item) item {
 	}
 	if f.native != nil {
 		c.nest(2)
-		if f.name != "" {
-			c.calls = append(c.calls, site{name: str(f.name)})
-		}
 		if f.sig != nil {
 			args = f.sig.check(c, args, in)
 		}
 		r := f.native(c, args, in)
-		if f.name != "" {
-			c.calls = c.calls[:len(c.calls)-1]
-		}
 		c.depth -= 2
 		return r
 	}
@@ -390,9 +462,9 @@ func (k *compiler) apply(n *node) eval {
 // chain is the function that applies first and then second.
 func chain(first, second item) *function {
 	return &function{arity: 1, params: 1, native: func(c *run, args []item, in item) item {
-		c.calls = append(c.calls, site{name: str("f")}) // as the library names them
-		a := c.invoke(first, arg(args, 0))
-		c.calls[len(c.calls)-1].name = str("g")
+		c.calls = append(c.calls, &site{name: str("f")}) // as the library names them
+		a := settle(c.apply(first, []item{arg(args, 0)}, null))
+		c.calls[len(c.calls)-1] = &site{name: str("g")}
 		a = c.apply(second, []item{a}, in)
 		c.calls = c.calls[:len(c.calls)-1]
 		return a

@@ -3,6 +3,7 @@ package jsonata
 import (
 	"math"
 	"sort"
+	"strings"
 
 	"github.com/lockstep-run/lockstep/asl/value"
 )
@@ -322,13 +323,14 @@ func (k *compiler) free(name string) func(c *run) item {
 		builtin = functionItem(f)
 	}
 	return func(c *run) item {
+		if c.outer == nil {
+			return builtin
+		}
 		if !c.looked[i] {
 			c.looked[i] = true
 			c.outer[i] = builtin
-			if c.env.Variables != nil {
-				if v, ok := c.env.Variables(name); ok {
-					c.outer[i] = plain(v)
-				}
+			if v, ok := c.env.Variables(name); ok {
+				c.outer[i] = plain(v)
 			}
 		}
 		return c.outer[i]
@@ -494,8 +496,9 @@ func (k *compiler) array(n *node) eval {
 func (k *compiler) binary(n *node) eval {
 	left, right, op, pos := k.compile(n.left), k.compile(n.right), n.text, n.pos
 	inOrder := func(f *fault) *fault { return f.at(pos).withToken(op) }
+	self := &site{name: str(op), pos: pos, force: true}
 	blamed := func(c *run, f *frame, in item) item {
-		c.calls = append(c.calls, site{name: str(op), pos: pos, force: true})
+		c.calls = append(c.calls, self)
 		a := right(c, f, in)
 		c.calls = c.calls[:len(c.calls)-1]
 		return a
@@ -524,10 +527,7 @@ func (k *compiler) binary(n *node) eval {
 	case "<", "<=", ">", ">=":
 		return comparison(left, right, op, inOrder)
 	case "&":
-		return func(c *run, f *frame, in item) item {
-			a, b := left(c, f, in), right(c, f, in)
-			return str(concat(c, text(c, a), text(c, b)))
-		}
+		return k.concatenation(n, left, right)
 	case "in":
 		return func(c *run, f *frame, in item) item {
 			a, b := left(c, f, in), right(c, f, in)
@@ -536,11 +536,45 @@ func (k *compiler) binary(n *node) eval {
 	case "..":
 		return func(c *run, f *frame, in item) item {
 			a, b := left(c, f, in), right(c, f, in)
-			return numberRange(a, b, inOrder)
+			return numberRange(c, a, b, inOrder)
 		}
 	}
 	fail("S0204").at(pos).withToken(op).raise()
 	return nil
+}
+
+// concatenation joins a & b & c at once.
+func (k *compiler) concatenation(n *node, left, right eval) eval {
+	parts := []eval{left, right}
+	for l := n.left; l.kind == nBinary && l.text == "&" && l.predicates == nil && l.group == nil && !l.keepArray; l = l.left {
+		k.depth++
+		parts = append([]eval{k.compile(l.left), k.compile(l.right)}, parts[1:]...)
+	}
+	for l := n.left; l.kind == nBinary && l.text == "&" && l.predicates == nil && l.group == nil && !l.keepArray; l = l.left {
+		k.depth--
+	}
+	return func(c *run, f *frame, in item) item {
+		var buf [8]string
+		texts := buf[:0]
+		size := 0
+		a, b := parts[0](c, f, in), parts[1](c, f, in)
+		texts = append(texts, text(c, a), text(c, b))
+		for _, part := range parts[2:] {
+			texts = append(texts, text(c, part(c, f, in)))
+		}
+		split := false
+		for _, t := range texts {
+			size += len(t)
+			split = split || isHighSurrogateEnd(t)
+		}
+		c.step(1 + size>>6)
+		c.alloc(size + 16)
+		joined := strings.Join(texts, "")
+		if split {
+			joined = joinSurrogates(joined)
+		}
+		return str(joined)
+	}
 }
 
 func arithmetic(left, right eval, op string, pos int) eval {
@@ -681,7 +715,7 @@ func identical(a, b item) bool {
 
 const maxRange = 10_000_000
 
-func numberRange(a, b item, inOrder func(*fault) *fault) item {
+func numberRange(c *run, a, b item, inOrder func(*fault) *fault) item {
 	whole := func(a item) bool {
 		f := a.float()
 		return a.typ() == tNumber && f == math.Trunc(f) && !math.IsInf(f, 0)
@@ -699,7 +733,7 @@ func numberRange(a, b item, inOrder func(*fault) *fault) item {
 	if hi-lo+1 > maxRange {
 		inOrder(fail("D2014").withValue(number(hi - lo + 1))).raise()
 	}
-	return rangeOf(int64(lo), int(hi-lo+1))
+	return rangeOf(c, int64(lo), int(hi-lo+1))
 }
 
 // truthy is what $boolean makes of a, nothing counting as false.

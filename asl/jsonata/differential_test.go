@@ -125,7 +125,7 @@ func TestDifferential(t *testing.T) {
 		for i, want := range o.ask(t, questions) {
 			q := questions[i]
 			compared++
-			if want.C != nil && *want.C == "" || strings.Contains(string(want.V), "async function") {
+			if want.C != nil && *want.C == "" || strings.Contains(string(want.V)+want.M, "async function") || strings.Contains(string(want.V)+want.M, "[object Object]") {
 				compared-- // JavaScript itself failed or shows through: nothing to be like
 				continue
 			}

@@ -300,20 +300,26 @@ type run struct {
 	made   int // arrays and objects made
 	output int
 	args   []item   // the arguments of native calls under way
-	calls  []site   // the calls under way
+	calls  []*site  // the calls under way
 	tail   tailCall // the call that a lambda ends with
 	outer  []item   // variables from outside, once looked up
 	looked []bool   // which of them have been
 	free   []*frame // frames that can be used again
 	now    int64    // milliseconds
 	known  bool     // now has been asked for
-	seed   uint64   // where Env has no Random
+
+	// What a small evaluation needs comes in one piece with the run.
+	argRoom  [4]item
+	siteRoom [3]*site
+
+	seed uint64 // where Env has no Random
 }
 
 const deadlineEvery = 1 << 14
 
 func newRun(env *Env) *run {
 	c := &run{}
+	c.args, c.calls = c.argRoom[:0], c.siteRoom[:0]
 	c.reset(env)
 	return c
 }
@@ -325,7 +331,7 @@ func (c *run) reset(env *Env) {
 	c.env = env
 	l := env.Limits
 	c.steps, c.bytes, c.deep, c.output = or(l.Steps, defaultSteps), or(l.Bytes, defaultBytes), or(l.Depth, defaultDepth), or(l.Output, defaultOutput)
-	c.check = c.steps - deadlineEvery
+	c.check = max(c.steps-deadlineEvery, 0)
 }
 
 var noEnv Env

@@ -71,7 +71,7 @@ func (b *callback) call(a, at, whole item) item {
 	if b.n >= 3 {
 		c.args = append(c.args, whole)
 	}
-	r := c.apply(b.fn, c.args[base:len(c.args):len(c.args)], null)
+	r := c.anonymous(b.fn, c.args[base:len(c.args):len(c.args)])
 	c.args = c.args[:base]
 	return r
 }

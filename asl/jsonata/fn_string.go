@@ -13,6 +13,7 @@ func fnString(c *run, args []item, _ item) item {
 	if a.isUndefined() {
 		return a
 	}
+	c.alloc(32)
 	return str(textOf(c, a, arg(args, 1).v.Bool()))
 }
 
@@ -308,18 +309,20 @@ func fnJoin(c *run, args []item, _ item) item {
 	}
 	c.step(n + size/32)
 	c.alloc(size)
-	out := make([]byte, 0, size)
+	var out strings.Builder
+	out.Grow(size)
 	for i := range n {
 		if i > 0 {
-			out = append(out, sep.str()...)
+			out.WriteString(sep.str())
 		}
-		out = append(out, a.at(i).str()...)
+		out.WriteString(a.at(i).str())
 	}
-	return str(joinSurrogates(string(out)))
+	return str(joinSurrogates(out.String()))
 }
 
 // matches calls visit for each match that a matcher finds in s, until it
-// returns false. A matcher is a regular expression or a function that keeps its
+// returns false; the next match is looked for first, as it may be an error. A
+// matcher is a regular expression or a function that keeps its
 // protocol: it is given the string, and returns match, start, end, groups and
 // next.
 func (c *run) matches(matcher item, s string, visit func(found) bool) {
@@ -328,7 +331,7 @@ func (c *run) matches(matcher item, s string, visit func(found) bool) {
 		return
 	}
 	m := c.invoke(matcher, str(s))
-	for first := true; truthyJS(m); first = false {
+	for truthyJS(m) {
 		next := m.get("next")
 		start, end, groups := m.get("start"), m.get("end"), m.get("groups")
 		if start.typ() != tNumber && end.typ() != tNumber && !groups.isArray() && !next.isFunction() {
@@ -338,7 +341,6 @@ func (c *run) matches(matcher item, s string, visit func(found) bool) {
 		if !visit(f) {
 			return
 		}
-		_ = first
 		m = c.invoke(next)
 	}
 }
@@ -395,12 +397,15 @@ func fnMatch(c *run, args []item, _ item) item {
 	var out list
 	if limit.isUndefined() || limit.float() > 0 {
 		c.matches(fn, a.str(), func(f found) bool {
+			if !limit.isUndefined() && float64(out.len()) >= limit.float() {
+				return false
+			}
 			m := newMembers(3)
 			m.add(c, "match", f.text)
 			m.add(c, "index", integer(f.start))
 			m.add(c, "groups", f.groups)
 			out.push(c, m.object())
-			return limit.isUndefined() || float64(out.len()) < limit.float()
+			return true
 		})
 	}
 	return out.array(sequence)
@@ -481,6 +486,9 @@ func splitText(c *run, out *list, s string, sep item, most int) {
 		}
 		return
 	}
+	pieces := 1 + strings.Count(s, sep.str())
+	c.step(len(s) / 16)
+	out.grow(c, max(0, min(pieces, most)))
 	for out.len() < most {
 		piece, rest, more := strings.Cut(s, sep.str())
 		c.step(1 + len(piece)/16)

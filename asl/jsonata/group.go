@@ -41,32 +41,28 @@ func (k *compiler) group(n *node) func(c *run, f *frame, in item) item {
 		if in.isArray() {
 			n = max(in.len(), 1)
 		}
-		if n == 1 && literal && !in.isTuples() {
-			if in.isArray() {
-				in = in.at(0)
-			}
-			return one(c, f, in)
+		if literal && !in.isTuples() {
+			return one(c, f, joined(c, in))
 		}
 		var groups []*cluster
 		index := map[string]*cluster{}
+		c.alloc(8 * n * len(pairs))
+		chosen := make([]*cluster, 0, n*len(pairs)) // the group of each item for each key
 		for i := range n {
 			at, env := in, f
 			if in.isArray() {
 				at = in.at(i)
 			}
-			var tuple *frame
 			if in.isTuples() && i < in.len() {
-				tuple = in.x.tuples[i]
-				env = tuple
+				env = in.x.tuples[i]
 			}
 			for j := range pairs {
 				c.step(1)
-				var key string
-				if pairs[j].isText {
-					key = pairs[j].literal
-				} else {
+				key := pairs[j].literal
+				if !pairs[j].isText {
 					v := pairs[j].key(c, env, at)
 					if v.isUndefined() {
+						chosen = append(chosen, nil)
 						continue
 					}
 					if !v.isString() {
@@ -76,18 +72,33 @@ func (k *compiler) group(n *node) func(c *run, f *frame, in item) item {
 				}
 				g := index[key]
 				if g == nil {
-					c.alloc(128 + len(key))
+					c.alloc(400 + len(key))
 					g = &cluster{key: key, pair: j}
 					index[key] = g
 					groups = append(groups, g)
 				} else if g.pair != j {
 					fail("D1009").at(pos).withValue(str(key)).raise()
 				}
-				if tuple != nil {
-					g.tuples = append(g.tuples, tuple)
-				} else {
-					g.gather(c, at)
+				g.size++
+				chosen = append(chosen, g)
+			}
+		}
+		c.alloc(len(chosen) * itemBytes)
+		room := make([]value.Value, len(chosen))
+		for i, g := range chosen {
+			switch {
+			case g == nil:
+			case in.isTuples() && in.len() > 0:
+				g.tuples = append(g.tuples, in.x.tuples[i/len(pairs)])
+			default:
+				if g.n == 0 && g.size > 1 {
+					g.items.plain, room = room[:0:g.size], room[g.size:]
 				}
+				at := in
+				if in.isArray() {
+					at = in.at(i / len(pairs))
+				}
+				g.gather(c, at)
 			}
 		}
 		m := newMembers(len(groups))
@@ -107,11 +118,32 @@ func (k *compiler) group(n *node) func(c *run, f *frame, in item) item {
 	}
 }
 
+// joined is all items of an array as one value, which is what falls under a
+// key that is the same for all of them.
+func joined(c *run, in item) item {
+	n := in.len()
+	if n <= 1 {
+		return in.at(0)
+	}
+	c.step(n / 4)
+	for i := range n {
+		if x := in.at(i); x.isArray() || x.isUndefined() {
+			g := cluster{}
+			for j := range n {
+				g.gather(c, in.at(j))
+			}
+			return g.value()
+		}
+	}
+	return in.with(0)
+}
+
 // cluster is what falls under one key.
 type cluster struct {
 	key    string
 	pair   int // whose key it was
-	n      int
+	size   int // how many items have it
+	n      int // how many of them count
 	first  item
 	items  list
 	tuples []*frame

@@ -222,7 +222,8 @@ func (a item) at(i int) item {
 
 // rangeOf is the sequence lo … lo+n-1. The numbers are not made before someone
 // looks at them: counting to ten million is common, holding them is not.
-func rangeOf(lo int64, n int) item {
+func rangeOf(c *run, lo int64, n int) item {
+	c.alloc(extraBytes)
 	return item{v: value.EmptyArray, x: &extra{kind: ofRange, flags: sequence, lo: lo, n: n}}
 }
 
@@ -249,15 +250,13 @@ func (l *list) at(i int) item {
 	return item{v: l.plain[i]}
 }
 
-const itemBytes, memberBytes = 24, 40
+// What things take in memory.
+const itemBytes, memberBytes, extraBytes = 24, 40, 176
 
 func (l *list) push(c *run, a item) {
 	if a.x == nil && !l.rich {
 		if len(l.plain) == cap(l.plain) {
-			c.alloc((len(l.plain) + 4) * itemBytes)
-			if l.plain == nil {
-				l.plain = make([]value.Value, 0, 4)
-			}
+			l.grow(c, len(l.plain)+4)
 		}
 		l.plain = append(l.plain, a.v)
 		return
@@ -274,8 +273,9 @@ func (l *list) pushRich(c *run, a item) {
 		}
 		l.plain, l.rich = nil, true
 	}
-	if len(l.items) == cap(l.items) {
-		c.alloc((len(l.items) + 4) * 32)
+	if n := len(l.items); n == cap(l.items) {
+		c.alloc((2*n + 4) * 32)
+		l.items = append(make([]item, 0, 2*n+4), l.items...)
 	}
 	l.items = append(l.items, a)
 }
@@ -285,7 +285,7 @@ func (l *list) grow(c *run, n int) {
 	if l.rich || cap(l.plain)-len(l.plain) >= n {
 		return
 	}
-	c.alloc(n * itemBytes)
+	c.alloc((len(l.plain) + n) * itemBytes)
 	bigger := make([]value.Value, len(l.plain), len(l.plain)+n)
 	copy(bigger, l.plain)
 	l.plain = bigger
@@ -296,7 +296,9 @@ func (l *list) pushAll(c *run, a item) {
 	n := a.len()
 	c.step(n)
 	if a.x == nil || a.x.kind != ofItems {
-		l.grow(c, min(n, max(n, len(l.plain)))) // at least double: many small arrays cost linear time
+		if cap(l.plain)-len(l.plain) < n {
+			l.grow(c, max(n, len(l.plain))) // at least double: many small arrays cost linear time
+		}
 	}
 	for i := range n {
 		l.push(c, a.at(i))
@@ -443,8 +445,9 @@ type members struct {
 
 func (m *members) add(c *run, key string, a item) {
 	if a.x == nil && m.obj == nil {
-		if len(m.plain) == cap(m.plain) {
-			c.alloc((len(m.plain) + 2) * memberBytes)
+		if n := len(m.plain); n == cap(m.plain) {
+			c.alloc((2*n + 2) * memberBytes)
+			m.plain = append(make([]value.Member, 0, 2*n+2), m.plain...)
 		}
 		m.plain = append(m.plain, value.Member{Key: key, Value: a.v})
 		return

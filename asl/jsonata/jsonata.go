@@ -32,6 +32,12 @@ type Expr struct {
 	size   int // of the outermost frame
 	outer  []string
 	states []string
+
+	// What most expressions are: names that lead from the context, or from a
+	// variable, to a value.
+	direct   bool
+	variable string
+	names    []string
 }
 
 // Env is what an evaluation may use. The zero Env gives it no variables, the
@@ -91,15 +97,57 @@ func Compile(text string) (expr *Expr, err error) {
 	e.size = s.layout.size
 	e.outer = k.outer
 	e.states = statesOf(tree)
+	e.findNames(tree)
 	return e, nil
+}
+
+// findNames notes the names if the expression is nothing else.
+func (e *Expr) findNames(n *node) {
+	if n.kind != nPath || n.singleton || n.keepArray || n.group != nil || n.tuple {
+		return
+	}
+	for i, st := range n.list {
+		isVariable := i == 0 && st.kind == nVariable && st.text != "" && st.text != "$" && len(n.list) > 1
+		if !isVariable && st.kind != nName || st.stages != nil || st.predicates != nil || st.group != nil || st.tuple || st.keepArray {
+			return
+		}
+		if isVariable {
+			e.variable = st.text
+		} else {
+			e.names = append(e.names, st.text)
+		}
+	}
+	e.direct = true
+}
+
+// follow goes along the names for as long as that is all there is to it; where
+// an array is met on the way the expression has to be evaluated.
+func (e *Expr) follow(in value.Value, env *Env) (value.Value, bool) {
+	if e.variable != "" {
+		if env == nil || env.Variables == nil {
+			return in, false
+		}
+		v, ok := env.Variables(e.variable)
+		if in = v; !ok {
+			return in, false
+		}
+	}
+	for _, name := range e.names {
+		if in.Kind() != value.Object {
+			return in, false
+		}
+		in = in.Get(name)
+	}
+	return in, !in.IsAbsent()
 }
 
 // Text is the text that the expression was compiled from.
 func (e *Expr) Text() string { return e.text }
 
-// Variables lists the names, without $, that the expression reads from outside,
-// in the order in which they occur: variables and functions that it does not
-// define itself, but not built-in ones.
+// Variables lists the names, without $, that the expression may read from
+// outside, in the order in which they occur. Parameters of functions and names
+// of built-in functions are not among them; a name that the expression assigns
+// is, since it may be read before.
 func (e *Expr) Variables() []string {
 	var names []string
 	for _, name := range e.outer {
@@ -119,6 +167,15 @@ func (e *Expr) StatesMembers() []string { return slices.Clone(e.states) }
 // the names in the expression refer to; Absent is no context. The error is an
 // *Error.
 func (e *Expr) Eval(in value.Value, env *Env) (result Result, err error) {
+	if e.direct {
+		if v, ok := e.follow(in, env); ok {
+			return Result{Value: v}, nil
+		}
+	}
+	return e.eval(in, env)
+}
+
+func (e *Expr) eval(in value.Value, env *Env) (result Result, err error) {
 	c := newRun(env)
 	defer func() {
 		if r := recover(); r != nil {
@@ -131,10 +188,10 @@ func (e *Expr) Eval(in value.Value, env *Env) (result Result, err error) {
 		}
 	}()
 	c.expr = e
-	if n := len(e.outer); n > 0 {
+	if n := len(e.outer); n > 0 && c.env.Variables != nil {
 		c.outer, c.looked = make([]item, n), make([]bool, n)
 	}
-	f := &frame{}
+	f := noFrame
 	if e.size > 0 {
 		f = newFrame(c, e.size, nil)
 	}
@@ -147,6 +204,8 @@ func (e *Expr) Eval(in value.Value, env *Env) (result Result, err error) {
 	return c.result(r), nil
 }
 
+var noFrame = &frame{}
+
 // result turns the outcome into JSON, within the limits.
 func (c *run) result(r item) Result {
 	if r.isUndefined() || r.isTuples() && r.len() == 0 {
@@ -156,21 +215,37 @@ func (c *run) result(r item) Result {
 		return Result{Value: value.NullValue, Function: true}
 	}
 	v, hasFunction := c.json(r)
-	if c.made > value.DefaultMaxDepth/2 {
-		c.checkDepth(v, 0)
-	}
-	if c.made > 0 && c.bytes < defaultBytes/2 && v.Size() > c.output {
-		c.limit(memoryMessage)
+	if c.made > 0 {
+		c.measure(v, 0)
 	}
 	return Result{Value: v, Function: hasFunction}
 }
 
-func (c *run) checkDepth(v value.Value, depth int) {
-	if c.step(1); depth > value.DefaultMaxDepth {
+// measure stops a result that is too deep, or too large as JSON: parts that are
+// used many times take little memory but as much text as they are used.
+func (c *run) measure(v value.Value, depth int) {
+	if depth > value.DefaultMaxDepth {
 		c.stackOverflow()
 	}
-	for i := range v.Len() {
-		c.checkDepth(v.At(i), depth+1)
+	switch v.Kind() {
+	case value.Array:
+		c.output -= 2 + v.Len()
+		for i := range v.Len() {
+			c.measure(v.At(i), depth+1)
+		}
+	case value.Object:
+		c.output -= 2 + 4*v.Len()
+		for i := range v.Len() {
+			c.output -= len(v.Key(i))
+			c.measure(v.At(i), depth+1)
+		}
+	case value.String:
+		c.output -= 2 + len(v.Str())
+	default:
+		c.output--
+	}
+	if c.output < 0 {
+		c.limit(memoryMessage)
 	}
 }
 

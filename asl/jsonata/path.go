@@ -313,11 +313,32 @@ func (p *path) done(c *run, f *frame, a item) item {
 func (s *step) once(c *run, f *frame, a item) item {
 	r := s.run(c, f, a)
 	for _, st := range s.stages {
-		if st.filter != nil {
-			r = st.filter.apply(c, f, r)
+		if st.filter == nil {
+			continue
 		}
+		if one, ok := st.filter.pick(r); ok {
+			r = one // a sequence of one comes to the same
+			continue
+		}
+		r = st.filter.apply(c, f, r)
 	}
 	return r
+}
+
+// pick is the item that a literal index selects, if it is no array itself.
+func (fl *filter) pick(in item) (item, bool) {
+	if !fl.literal || in.x != nil || !in.isArray() {
+		return undefined, false
+	}
+	i := fl.index
+	if i < 0 {
+		i += float64(in.len())
+	}
+	if !(i >= 0 && i < float64(in.len())) {
+		return undefined, false
+	}
+	a := in.at(int(i))
+	return a, !a.isArray() && !a.isUndefined()
 }
 
 // each is the step for every item of an array: the results in one sequence,
@@ -565,7 +586,7 @@ func (p *path) evalTuples(c *run, f *frame, in item) item {
 			}
 			return p.group(c, newFrame(c, p.tuples.layout.size, f), objects.array(sequence))
 		}
-		return p.group(c, f, tuples)
+		return p.group(c, newFrame(c, p.tuples.layout.size, f), tuples)
 	}
 	if p.stream {
 		return tuples
@@ -698,22 +719,29 @@ type entry struct {
 
 func (s *sorter) key(c *run, e *entry, i int) item {
 	for len(e.keys) <= i {
-		at := e.item
-		e.keys = append(e.keys, s.terms[len(e.keys)].run(c, e.f, at))
+		e.keys = append(e.keys, s.terms[len(e.keys)].run(c, e.f, e.item))
 	}
 	return e.keys[i]
+}
+
+// entries makes room for n entries and their keys.
+func (s *sorter) entries(c *run, n int) []*entry {
+	c.alloc(n * (80 + 32*len(s.terms)))
+	entries, backing, keys := make([]*entry, n), make([]entry, n), make([]item, n*len(s.terms))
+	for i := range entries {
+		backing[i].keys = keys[i*len(s.terms) : i*len(s.terms) : (i+1)*len(s.terms)]
+		entries[i] = &backing[i]
+	}
+	return entries
 }
 
 func (s *sorter) sort(c *run, f *frame, a item) item {
 	if a.len() <= 1 {
 		return a
 	}
-	c.alloc(a.len() * 64)
-	entries := make([]*entry, a.len())
-	backing := make([]entry, a.len())
-	for i := range entries {
-		backing[i] = entry{item: a.at(i), f: f}
-		entries[i] = &backing[i]
+	entries := s.entries(c, a.len())
+	for i, e := range entries {
+		e.item, e.f = a.at(i), f
 	}
 	var out list
 	out.grow(c, len(entries))
@@ -724,9 +752,9 @@ func (s *sorter) sort(c *run, f *frame, a item) item {
 }
 
 func (s *sorter) tuples(c *run, tuples []*frame) []*frame {
-	entries := make([]*entry, len(tuples))
+	entries := s.entries(c, len(tuples))
 	for i, t := range tuples {
-		entries[i] = &entry{item: t.at, f: t}
+		entries[i].item, entries[i].f = t.at, t
 	}
 	byItem := make([]*frame, 0, len(tuples))
 	for _, e := range mergeSort(c, entries, s.after(c)) {
@@ -781,22 +809,30 @@ func (s *sorter) order(x, y item, descending bool) int {
 	return order
 }
 
-// mergeSort sorts stably, comparing in the order in which the library compares:
-// which pair is found first to be not comparable is part of the error.
+// mergeSort sorts stably and in place, comparing in the order in which the
+// library compares: which pair is found first to be not comparable is part of
+// the error.
 func mergeSort[T any](c *run, items []T, after func(a, b T) bool) []T {
-	if len(items) <= 1 {
-		return items
-	}
 	c.alloc(len(items) * 16)
+	mergeInto(items, make([]T, (len(items)+1)/2), after)
+	return items
+}
+
+func mergeInto[T any](items, scratch []T, after func(a, b T) bool) {
+	if len(items) <= 1 {
+		return
+	}
 	middle := len(items) / 2
-	left, right := mergeSort(c, items[:middle], after), mergeSort(c, items[middle:], after)
-	out := make([]T, 0, len(items))
+	mergeInto(items[:middle], scratch, after)
+	mergeInto(items[middle:], scratch, after)
+	left, right, out := scratch[:copy(scratch, items[:middle])], items[middle:], items
 	for len(left) > 0 && len(right) > 0 {
 		if after(left[0], right[0]) {
-			out, right = append(out, right[0]), right[1:]
+			out[0], right = right[0], right[1:]
 		} else {
-			out, left = append(out, left[0]), left[1:]
+			out[0], left = left[0], left[1:]
 		}
+		out = out[1:]
 	}
-	return append(append(out, left...), right...)
+	copy(out, left) // what is left on the right is in its place
 }

@@ -346,7 +346,13 @@ func (p *datePart) name(c *run, f float64) string {
 		fail("D3133").withValue(str(string(p.component))).raise()
 	}
 	if f != f {
-		c.complain("Cannot read properties of undefined (reading 'toLowerCase')")
+		switch p.names {
+		case lowerCase:
+			c.complain("Cannot read properties of undefined (reading 'toLowerCase')")
+		case upperCase:
+			c.complain("Cannot read properties of undefined (reading 'toUpperCase')")
+		}
+		return "undefined"
 	}
 	s := names[int(f)-1]
 	switch p.names {
@@ -456,15 +462,12 @@ func parseISO(s string) (millis float64, ok bool) {
 		s = s[1:]
 		month, _ = digits(2)
 	}
-	hasDay := false
 	if len(s) >= 3 && s[0] == '-' && s[1] >= '0' && s[1] <= '3' && isDigit(s[2]) && s != "-0" {
 		if rest := s[3:]; !strings.HasPrefix(rest, ":") && !(len(rest) > 0 && isDigit(rest[0])) {
 			s = s[1:]
 			day, _ = digits(2)
-			hasDay = true
 		}
 	}
-	_ = hasDay
 	hour, minute, sec, ms := 0.0, 0.0, 0.0, 0.0
 	timed := false
 	if len(s) >= 9 && s[0] == 'T' && s[3] == ':' && s[6] == ':' && s[1] <= '2' && s[4] <= '5' && s[7] <= '5' {
@@ -522,8 +525,6 @@ func parseISO(s string) (millis float64, ok bool) {
 	if month < 1 || month > 12 || day < 1 || day > 31 || limit || fraction && !timed {
 		return math.NaN(), true
 	}
-	_, zone := offset, 0
-	_ = zone
 	t := float64(time.Date(int(year), time.Month(int(month)), int(day), 0, 0, 0, 0, time.UTC).Unix()) * 1000
 	return t + hour*3_600_000 + minute*60_000 + sec*1000 + ms - offset*60_000, true
 }

@@ -12,7 +12,6 @@ import (
 type signature struct {
 	text   string
 	params []param
-	simple bool // one argument per parameter, given as is: nothing to convert
 }
 
 type param struct {
@@ -94,10 +93,6 @@ func parseSignature(text string, pos int) *signature {
 		}
 		s.params = append(s.params, p)
 	}
-	s.simple = true
-	for _, p := range s.params {
-		s.simple = s.simple && p.kind != 'a' && !p.several
-	}
 	return s
 }
 
@@ -120,14 +115,8 @@ func closing(text string, i int, open, end byte) int {
 // check returns the arguments as the function gets them: the context value
 // filled in, single values made arrays. It fails where they do not match.
 func (s *signature) check(c *run, args []item, context item) []item {
-	if s.simple && len(args) == len(s.params) {
-		fits := true
-		for i := range args {
-			fits = fits && strings.IndexByte(s.params[i].accepts, letterOf(args[i])) >= 0
-		}
-		if fits {
-			return args
-		}
+	if s.fits(c, args) {
+		return args
 	}
 	letters := make([]byte, len(args))
 	for i, a := range args {
@@ -137,7 +126,32 @@ func (s *signature) check(c *run, args []item, context item) []item {
 	if !s.match(letters, 0, 0, counts, true, len(s.params)) {
 		s.mismatch(letters, args)
 	}
-	return s.fill(args, letters, counts, context)
+	return s.fill(c, args, letters, counts, context)
+}
+
+// fits reports whether the arguments can stay as they are: one for each
+// parameter, but for optional ones at the end.
+func (s *signature) fits(c *run, args []item) bool {
+	if len(args) > len(s.params) {
+		return false
+	}
+	for i := range s.params {
+		p := &s.params[i]
+		if p.several || i >= len(args) && (p.context || !p.optional) {
+			return false
+		}
+		if i >= len(args) {
+			continue
+		}
+		letter := letterOf(args[i])
+		if strings.IndexByte(p.accepts, letter) < 0 {
+			return false
+		}
+		if p.kind == 'a' && letter != 'm' && (letter != 'a' || p.sub != "" && !p.holds(c, args[i], letter, 1)) {
+			return false
+		}
+	}
+	return true
 }
 
 // match assigns letters[at:] to the parameters from i up to n, greedily with
@@ -193,7 +207,7 @@ func (s *signature) mismatch(letters []byte, args []item) {
 // elements are what messages call arrays of a type.
 var elements = map[string]string{"a": "arrays", "b": "booleans", "f": "functions", "n": "numbers", "o": "objects", "s": "strings"}
 
-func (s *signature) fill(args []item, letters []byte, counts []int, context item) []item {
+func (s *signature) fill(c *run, args []item, letters []byte, counts []int, context item) []item {
 	filled := make([]item, 0, len(s.params))
 	at := 0
 	for i := range s.params {
@@ -217,7 +231,7 @@ func (s *signature) fill(args []item, letters []byte, counts []int, context item
 		for range counts[i] {
 			a := args[at]
 			if p.kind == 'a' && letters[at] != 'm' {
-				if p.sub != "" && !p.holds(a, letters[at], counts[i]) {
+				if p.sub != "" && !p.holds(c, a, letters[at], counts[i]) {
 					f := fail("T0412").withIndex(at + 1).withValue(a)
 					f.kind = elements[p.sub]
 					f.raise()
@@ -238,11 +252,13 @@ func (s *signature) fill(args []item, letters []byte, counts []int, context item
 
 // holds reports whether a is an array of what the parameter wants, or one such
 // value.
-func (p *param) holds(a item, letter byte, count int) bool {
+func (p *param) holds(c *run, a item, letter byte, count int) bool {
 	if letter != 'a' {
 		return count == 1 && string(letter) == p.sub
 	}
-	for i := range a.len() {
+	n := a.len()
+	c.step(n / 4)
+	for i := range n {
 		if letterOf(a.at(i)) != p.sub[0] {
 			return false
 		}

@@ -169,6 +169,18 @@ func round15(f float64) float64 {
 	return g
 }
 
+// shownNumber writes f to 15 digits, as $string does.
+func shownNumber(f float64) string {
+	if abs := math.Abs(f); 1e-6 <= abs && abs < 1e21 {
+		var buf [40]byte
+		out := strconv.AppendFloat(buf[:0], f, 'f', -1, 64)
+		if len(out) <= 15 { // a digit each, and fewer still
+			return string(out)
+		}
+	}
+	return numberText(round15(f))
+}
+
 // text is what & and $string make of a value, "" of nothing.
 func text(c *run, a item) string {
 	if a.x == nil {
@@ -178,7 +190,7 @@ func text(c *run, a item) string {
 		case value.Absent:
 			return ""
 		case value.Number:
-			return numberText(round15(a.v.Float()))
+			return shownNumber(a.v.Float())
 		}
 	}
 	return textOf(c, a, false)
@@ -195,7 +207,7 @@ func textOf(c *run, a item, pretty bool) string {
 		if f-f != 0 {
 			fail("D3001").withValue(a).raise()
 		}
-		return numberText(round15(f))
+		return shownNumber(f)
 	}
 	if a.is(outerWrapper) {
 		a = a.at(0)
@@ -211,7 +223,6 @@ type jsonWriter struct {
 	out    []byte
 	pretty bool // indented by two
 	full   bool // as messages show values: numbers in full, functions left out
-	last   int
 }
 
 func (w *jsonWriter) newline(depth int) {
@@ -225,9 +236,9 @@ func (w *jsonWriter) newline(depth int) {
 
 func (w *jsonWriter) write(a item, depth int) {
 	w.c.step(1)
-	if n := len(w.out) - w.last; n > 64 {
-		w.c.alloc(2 * n)
-		w.last = len(w.out)
+	if n := len(w.out); n+64 > cap(w.out) {
+		w.c.alloc(2*n + 128)
+		w.out = append(make([]byte, 0, 2*n+128), w.out...)
 	}
 	if depth > value.DefaultMaxDepth+100 {
 		w.c.stackOverflow()
