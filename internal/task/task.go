@@ -23,6 +23,22 @@ type Integration interface {
 	Run(ctx context.Context, c *Call) (Result, error)
 }
 
+// Poller is an Integration that begins jobs. Where a resource's pattern is
+// asl.Sync or asl.Sync2, the output of its Run is that of the submission, and
+// Poll brings the task's own.
+type Poller interface {
+	Integration
+
+	// Poll returns when the job has ended, with its output or the error that
+	// Run would give. When ctx ends, nobody waits for it any more. After a crash
+	// it is called again; submitted is the output of Run, JSON text.
+	Poll(ctx context.Context, c *Call, submitted string) (Result, error)
+
+	// Cancel stops the job, as well as that can be done: the execution that
+	// waited for it has ended, or goes on without it.
+	Cancel(ctx context.Context, c *Call, submitted string) error
+}
+
 // Call is one task.
 type Call struct {
 	ID           string // the same whenever this attempt is called
@@ -101,6 +117,12 @@ func (r *Registry) Find(res asl.Resource) Integration {
 		return r.around(r.find(res))
 	}
 	return r.find(res)
+}
+
+// Poller returns the integration that knows how the resource's jobs end, or nil.
+func (r *Registry) Poller(res asl.Resource) Poller {
+	p, _ := r.find(res).(Poller)
+	return p
 }
 
 func (r *Registry) find(res asl.Resource) Integration {

@@ -17,6 +17,7 @@ import (
 type runningTask struct {
 	execution store.ExecutionID
 	task      engine.TaskID
+	job       bool // waits for the end of a job that the task's call has begun
 }
 
 // pool bounds the calls of one service that are under way.
@@ -39,8 +40,10 @@ func (w *Worker) carryOut(e *entry, c *store.ExecutionCommit) {
 				continue
 			}
 			w.dispatch(e.x, cmd)
+		case *engine.Poll:
+			w.poll(e.x, cmd)
 		case *engine.Cancel:
-			w.cancel(runningTask{e.x.id, cmd.Task})
+			w.cancel(e.x, cmd)
 		}
 	}
 	w.activities.offer(c.Enqueue)
@@ -60,22 +63,12 @@ func (w *Worker) carryOut(e *entry, c *store.ExecutionCommit) {
 // dispatch begins a task's call, or lets it wait for its turn. A task that is
 // under way already is left alone.
 func (w *Worker) dispatch(x *execution, d *engine.Dispatch) {
-	key := runningTask{x.id, d.Task}
+	key := runningTask{execution: x.id, task: d.Task}
 	service := d.Resource.Service
 	if d.Resource.Kind == asl.LambdaResource {
 		service = "lambda"
 	}
-	call := &task.Call{
-		ID:           fmt.Sprintf("%s:%d:%d", x.arn, d.Task.Frame, d.Task.Attempt),
-		ExecutionARN: x.arn,
-		MachineARN:   w.cfg.Scheme.Machine(x.machine.name),
-		State:        d.State,
-		Resource:     d.Resource,
-		Input:        d.Input.JSON(),
-		Token:        d.Token,
-		RoleARN:      d.RoleARN,
-		Retry:        d.Retry,
-	}
+	call := w.callOf(x, d)
 	ctx, cancel := context.WithCancel(w.ctx)
 
 	w.mu.Lock()
@@ -104,13 +97,95 @@ func (w *Worker) dispatch(x *execution, d *engine.Dispatch) {
 	}
 }
 
-// cancel ends a call that nobody waits for any more.
-func (w *Worker) cancel(key runningTask) {
+// callOf is what an integration is told of a task.
+func (w *Worker) callOf(x *execution, d *engine.Dispatch) *task.Call {
+	return &task.Call{
+		ID:           taskID(x, d.Task),
+		ExecutionARN: x.arn,
+		MachineARN:   w.cfg.Scheme.Machine(x.machine.name),
+		State:        d.State,
+		Resource:     d.Resource,
+		Input:        d.Input.JSON(),
+		Token:        d.Token,
+		RoleARN:      d.RoleARN,
+		Retry:        d.Retry,
+	}
+}
+
+func taskID(x *execution, t engine.TaskID) string {
+	return fmt.Sprintf("%s:%d:%d", x.arn, t.Frame, t.Attempt)
+}
+
+// cancel ends a call that nobody waits for any more, and the job it has begun
+// where that is asked for.
+func (w *Worker) cancel(x *execution, c *engine.Cancel) {
+	w.mu.Lock()
+	for _, job := range [...]bool{false, true} {
+		if cancel := w.running[runningTask{x.id, c.Task, job}]; cancel != nil {
+			cancel()
+		}
+	}
+	w.mu.Unlock()
+	if c.Submitted == nil {
+		return
+	}
+	call := &task.Call{
+		ID: taskID(x, c.Task), ExecutionARN: x.arn, MachineARN: w.cfg.Scheme.Machine(x.machine.name), Resource: c.Resource,
+	}
+	submitted := c.Submitted.JSON()
+	w.cfg.Go(func() { w.cancelJob(call, submitted) })
+}
+
+// cancelJob stops a job whose end nobody waits for. That it is tried is all
+// that AWS promises.
+func (w *Worker) cancelJob(call *task.Call, submitted string) {
+	_, err := w.guard(call, func() (task.Result, error) {
+		p := w.tasks.Poller(call.Resource)
+		if p == nil {
+			return task.Result{}, task.Unsupported(call.Resource)
+		}
+		return task.Result{}, p.Cancel(w.ctx, call, submitted)
+	})
+	if err != nil {
+		w.cfg.Log.Warn("job not cancelled", "task", call.ID, "resource", call.Resource.ARN, "error", err)
+	}
+}
+
+// poll waits for the end of a job beside the pools: it takes as long as the job,
+// and what the job does may need a turn itself.
+func (w *Worker) poll(x *execution, p *engine.Poll) {
+	key := runningTask{x.id, p.Task, true}
+	call, submitted := w.callOf(x, &p.Dispatch), p.Submitted.JSON()
+	ctx, cancel := context.WithCancel(w.ctx)
+	w.mu.Lock()
+	if w.running[key] != nil {
+		w.mu.Unlock()
+		cancel()
+		return
+	}
+	w.running[key] = cancel
+	w.mu.Unlock()
+	w.cfg.Go(func() { w.runPoll(ctx, key, call, submitted) })
+}
+
+// runPoll waits for the end of a job and delivers what came of it.
+func (w *Worker) runPoll(ctx context.Context, key runningTask, call *task.Call, submitted string) {
+	if ctx.Err() == nil {
+		result, err := w.guard(call, func() (task.Result, error) {
+			p := w.tasks.Poller(call.Resource)
+			if p == nil {
+				return task.Result{}, task.Unsupported(call.Resource)
+			}
+			return p.Poll(ctx, call, submitted)
+		})
+		if ctx.Err() == nil {
+			w.post(w.ctx, key.execution, delivery{ev: w.outcome(key.task, call, result, err, false)})
+		}
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if cancel := w.running[key]; cancel != nil {
-		cancel()
-	}
+	w.running[key]()
+	delete(w.running, key)
 }
 
 // busy reports whether so much waits that nothing new should begin.
@@ -124,9 +199,12 @@ func (w *Worker) busy() bool {
 func (w *Worker) runTask(ctx context.Context, p *pool, key runningTask, call *task.Call) {
 	if ctx.Err() == nil {
 		w.counts.tasks.Add(1)
-		events := w.call(ctx, key.task, call)
-		if ctx.Err() == nil {
+		events, job := w.call(ctx, key.task, call)
+		switch {
+		case ctx.Err() == nil:
 			w.post(w.ctx, key.execution, events...)
+		case job != "" && w.ctx.Err() == nil: // given up while it was being submitted
+			w.cancelJob(call, job)
 		}
 	}
 	w.mu.Lock()
@@ -146,14 +224,24 @@ func (w *Worker) runTask(ctx context.Context, p *pool, key runningTask, call *ta
 	}
 }
 
-// call runs the integration and turns its outcome into events.
-func (w *Worker) call(ctx context.Context, id engine.TaskID, call *task.Call) []delivery {
+// call runs the integration and turns its outcome into events. If it began a
+// job, job is what the submission returned.
+func (w *Worker) call(ctx context.Context, id engine.TaskID, call *task.Call) (events []delivery, job string) {
 	result, err := w.integrate(ctx, call)
-	if result.Submitted == "" {
-		return []delivery{{ev: w.outcome(id, call, result, err, call.Resource.Pattern == asl.WaitForTaskToken)}}
+	if result.Submitted != "" {
+		submitted := engine.TaskSubmitted{At: w.now(), Task: id, Output: engine.Text(result.Submitted), Answered: true}
+		return []delivery{{ev: submitted}, {ev: w.outcome(id, call, result, err, false)}}, ""
 	}
-	submitted := engine.TaskSubmitted{At: w.now(), Task: id, Output: engine.Text(result.Submitted)}
-	return []delivery{{ev: submitted}, {ev: w.outcome(id, call, result, err, false)}}
+	later := false
+	switch call.Resource.Pattern {
+	case asl.WaitForTaskToken:
+		later = true
+	case asl.Sync, asl.Sync2:
+		if later = w.tasks.Poller(call.Resource) != nil; later && err == nil {
+			job = result.Output
+		}
+	}
+	return []delivery{{ev: w.outcome(id, call, result, err, later)}}, job
 }
 
 // outcome is the event for what an integration has returned.
@@ -176,18 +264,23 @@ func (w *Worker) outcome(id engine.TaskID, call *task.Call, result task.Result, 
 	return engine.TaskSucceeded{At: w.now(), Task: id, Output: engine.Text(result.Output)}
 }
 
-func (w *Worker) integrate(ctx context.Context, call *task.Call) (result task.Result, err error) {
+func (w *Worker) integrate(ctx context.Context, call *task.Call) (task.Result, error) {
 	integration := w.tasks.Find(call.Resource)
 	if integration == nil {
-		return result, task.Unsupported(call.Resource)
+		return task.Result{}, task.Unsupported(call.Resource)
 	}
+	return w.guard(call, func() (task.Result, error) { return integration.Run(ctx, call) })
+}
+
+// guard makes a panic of an integration an error of its task.
+func (w *Worker) guard(call *task.Call, do func() (task.Result, error)) (result task.Result, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			w.cfg.Log.Error("defect in an integration", "resource", call.Resource.ARN, "panic", r, "stack", string(debug.Stack()))
 			err = fmt.Errorf("defect in the integration for %s", call.Resource.ARN)
 		}
 	}()
-	return integration.Run(ctx, call)
+	return do()
 }
 
 // Recover asks again for all that a crash left standing: tasks that were

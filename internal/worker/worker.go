@@ -109,6 +109,7 @@ type Worker struct {
 
 	timers     timers
 	activities activities
+	ends       ends
 }
 
 // execution is a live execution: its mailbox and, once it is loaded, its
@@ -172,6 +173,7 @@ func New(ctx context.Context, st store.Store, tasks *task.Registry, cfg Config) 
 		names:   map[nameKey]*execution{},
 		running: map[runningTask]context.CancelFunc{},
 		pools:   map[string]*pool{},
+		ends:    ends{},
 	}
 	w.machines.init(w)
 	w.activities.init(w)
