@@ -23,6 +23,7 @@ import (
 	"github.com/lockstep-run/lockstep/internal/task/lambda"
 	"github.com/lockstep-run/lockstep/internal/task/mock"
 	"github.com/lockstep-run/lockstep/internal/task/model"
+	"github.com/lockstep-run/lockstep/internal/task/service"
 	"github.com/lockstep-run/lockstep/internal/worker"
 )
 
@@ -116,11 +117,14 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 		stopWorker()
 		return nil, err
 	}
+	api := awsapi.NewServer(st, w, awsapi.Config{Scheme: s.scheme, Logger: s.log, TestCases: tests})
+	services := service.New(service.Config{Region: s.scheme.Region, States: api, Ended: endOf(w)})
+	srv.onClose(func(context.Context) error { return services.Close() })
+	services.Register(tasks)
+
 	srv.start(stopWorker, func() error { return w.Run(running) })
 	ready := &atomic.Bool{}
 	go awaitRecovery(running, w, ready)
-
-	api := awsapi.NewServer(st, w, awsapi.Config{Scheme: s.scheme, Logger: s.log, TestCases: tests})
 	srv.onClose(func(context.Context) error { api.Close(); return nil })
 
 	stopping, stopPolls := context.WithCancel(running)
@@ -231,6 +235,25 @@ func (s *server) leaveAddress(dir string) error {
 func awaitRecovery(ctx context.Context, w *worker.Worker, ready *atomic.Bool) {
 	if w.Write(ctx, func(context.Context, store.Tx) error { return nil }) == nil {
 		ready.Store(true)
+	}
+}
+
+// endOf waits for the end of an execution by its ARN. One that is not there
+// has ended too.
+func endOf(w *worker.Worker) func(ctx context.Context, executionARN string) error {
+	return func(ctx context.Context, executionARN string) error {
+		name, ok := arn.Parse(executionARN)
+		if !ok || name.Type != "execution" || len(name.Parts) != 2 {
+			return nil
+		}
+		x, err := w.Lookup(ctx, name.Parts[0], name.Parts[1])
+		if err == nil {
+			err = w.Ended(ctx, x.ID)
+		}
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		return err
 	}
 }
 

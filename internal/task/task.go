@@ -92,17 +92,24 @@ func (e *Error) Error() string {
 
 // Registry finds integrations.
 type Registry struct {
-	exact  map[string]Integration
-	lambda Integration
-	around func(Integration) Integration
+	exact    map[string]Integration // by service and action
+	services map[string]Integration
+	lambda   Integration
+	around   func(Integration) Integration
 }
 
 // NewRegistry makes an empty registry.
-func NewRegistry() *Registry { return &Registry{exact: map[string]Integration{}} }
+func NewRegistry() *Registry {
+	return &Registry{exact: map[string]Integration{}, services: map[string]Integration{}}
+}
 
 // Add registers i for an integration resource, named without its pattern:
 // "lambda:invoke", "bedrock:invokeModel".
 func (r *Registry) Add(resource string, i Integration) { r.exact[resource] = i }
+
+// AddService registers i for the actions of a service that have none of their
+// own: "aws-sdk:dynamodb".
+func (r *Registry) AddService(service string, i Integration) { r.services[service] = i }
 
 // AddLambda registers i for functions named by their own ARN.
 func (r *Registry) AddLambda(i Integration) { r.lambda = i }
@@ -129,5 +136,8 @@ func (r *Registry) find(res asl.Resource) Integration {
 	if res.Kind == asl.LambdaResource {
 		return r.lambda
 	}
-	return r.exact[res.Service+":"+res.Action]
+	if i := r.exact[res.Service+":"+res.Action]; i != nil {
+		return i
+	}
+	return r.services[res.Service]
 }
