@@ -119,36 +119,37 @@ func taskID(x *execution, t engine.TaskID) string {
 // cancel ends a call that nobody waits for any more, and the job it has begun
 // where that is asked for.
 func (w *Worker) cancel(x *execution, c *engine.Cancel) {
+	key := runningTask{execution: x.id, task: c.Task}
 	w.mu.Lock()
+	submitted := w.jobs[key]
+	delete(w.jobs, key)
 	for _, job := range [...]bool{false, true} {
 		if cancel := w.running[runningTask{x.id, c.Task, job}]; cancel != nil {
 			cancel()
 		}
 	}
 	w.mu.Unlock()
-	if c.Submitted == nil {
-		return
+	if c.Submitted != nil {
+		submitted = c.Submitted.JSON()
 	}
-	call := &task.Call{
-		ID: taskID(x, c.Task), ExecutionARN: x.arn, MachineARN: w.cfg.Scheme.Machine(x.machine.name), Resource: c.Resource,
+	if submitted != "" {
+		call := &task.Call{
+			ID: taskID(x, c.Task), ExecutionARN: x.arn, MachineARN: w.cfg.Scheme.Machine(x.machine.name), Resource: c.Resource,
+		}
+		w.cfg.Go(func() { w.cancelJob(call, submitted) })
 	}
-	submitted := c.Submitted.JSON()
-	w.cfg.Go(func() { w.cancelJob(call, submitted) })
 }
 
-// cancelJob stops a job whose end nobody waits for. That it is tried is all
-// that AWS promises.
-func (w *Worker) cancelJob(call *task.Call, submitted string) {
-	_, err := w.guard(call, func() (task.Result, error) {
-		p := w.tasks.Poller(call.Resource)
-		if p == nil {
-			return task.Result{}, task.Unsupported(call.Resource)
-		}
-		return task.Result{}, p.Cancel(w.ctx, call, submitted)
-	})
-	if err != nil {
-		w.cfg.Log.Warn("job not cancelled", "task", call.ID, "resource", call.Resource.ARN, "error", err)
+// keepJob notes a job whose execution is about to be told of it: what ends the
+// execution before that ends the job. It returns false if that was so already.
+func (w *Worker) keepJob(ctx context.Context, key runningTask, submitted string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if ctx.Err() != nil {
+		return false
 	}
+	w.jobs[key] = submitted
+	return true
 }
 
 // poll waits for the end of a job beside the pools: it takes as long as the job,
@@ -158,6 +159,7 @@ func (w *Worker) poll(x *execution, p *engine.Poll) {
 	call, submitted := w.callOf(x, &p.Dispatch), p.Submitted.JSON()
 	ctx, cancel := context.WithCancel(w.ctx)
 	w.mu.Lock()
+	delete(w.jobs, runningTask{execution: x.id, task: p.Task})
 	if w.running[key] != nil {
 		w.mu.Unlock()
 		cancel()
@@ -171,13 +173,7 @@ func (w *Worker) poll(x *execution, p *engine.Poll) {
 // runPoll waits for the end of a job and delivers what came of it.
 func (w *Worker) runPoll(ctx context.Context, key runningTask, call *task.Call, submitted string) {
 	if ctx.Err() == nil {
-		result, err := w.guard(call, func() (task.Result, error) {
-			p := w.tasks.Poller(call.Resource)
-			if p == nil {
-				return task.Result{}, task.Unsupported(call.Resource)
-			}
-			return p.Poll(ctx, call, submitted)
-		})
+		result, err := w.jobEnd(ctx, call, submitted)
 		if ctx.Err() == nil {
 			w.post(w.ctx, key.execution, delivery{ev: w.outcome(key.task, call, result, err, false)})
 		}
@@ -201,7 +197,7 @@ func (w *Worker) runTask(ctx context.Context, p *pool, key runningTask, call *ta
 		w.counts.tasks.Add(1)
 		events, job := w.call(ctx, key.task, call)
 		switch {
-		case ctx.Err() == nil:
+		case job == "" && ctx.Err() == nil, job != "" && w.keepJob(ctx, key, job):
 			w.post(w.ctx, key.execution, events...)
 		case job != "" && w.ctx.Err() == nil: // given up while it was being submitted
 			w.cancelJob(call, job)
@@ -264,23 +260,46 @@ func (w *Worker) outcome(id engine.TaskID, call *task.Call, result task.Result, 
 	return engine.TaskSucceeded{At: w.now(), Task: id, Output: engine.Text(result.Output)}
 }
 
-func (w *Worker) integrate(ctx context.Context, call *task.Call) (task.Result, error) {
+func (w *Worker) integrate(ctx context.Context, call *task.Call) (result task.Result, err error) {
 	integration := w.tasks.Find(call.Resource)
 	if integration == nil {
-		return task.Result{}, task.Unsupported(call.Resource)
+		return result, task.Unsupported(call.Resource)
 	}
-	return w.guard(call, func() (task.Result, error) { return integration.Run(ctx, call) })
+	defer w.rescue(call, &err)
+	return integration.Run(ctx, call)
 }
 
-// guard makes a panic of an integration an error of its task.
-func (w *Worker) guard(call *task.Call, do func() (task.Result, error)) (result task.Result, err error) {
+// jobEnd is integrate for the end of a job.
+func (w *Worker) jobEnd(ctx context.Context, call *task.Call, submitted string) (result task.Result, err error) {
+	integration := w.tasks.Poller(call.Resource)
+	if integration == nil {
+		return result, task.Unsupported(call.Resource)
+	}
+	defer w.rescue(call, &err)
+	return integration.Poll(ctx, call, submitted)
+}
+
+// cancelJob stops a job whose end nobody waits for. That it is tried is all
+// that AWS promises.
+func (w *Worker) cancelJob(call *task.Call, submitted string) {
+	var err error
 	defer func() {
-		if r := recover(); r != nil {
-			w.cfg.Log.Error("defect in an integration", "resource", call.Resource.ARN, "panic", r, "stack", string(debug.Stack()))
-			err = fmt.Errorf("defect in the integration for %s", call.Resource.ARN)
+		if err != nil {
+			w.cfg.Log.Warn("job not cancelled", "task", call.ID, "resource", call.Resource.ARN, "error", err)
 		}
 	}()
-	return do()
+	defer w.rescue(call, &err)
+	if integration := w.tasks.Poller(call.Resource); integration != nil {
+		err = integration.Cancel(w.ctx, call, submitted)
+	}
+}
+
+// rescue, deferred, makes a panic of an integration an error of its task.
+func (w *Worker) rescue(call *task.Call, err *error) {
+	if r := recover(); r != nil {
+		w.cfg.Log.Error("defect in an integration", "resource", call.Resource.ARN, "panic", r, "stack", string(debug.Stack()))
+		*err = fmt.Errorf("defect in the integration for %s", call.Resource.ARN)
+	}
 }
 
 // Recover asks again for all that a crash left standing: tasks that were
