@@ -115,9 +115,9 @@ func endpoint(s Service, cfg *aws.Config) string {
 // Request is a call to a service.
 type Request struct {
 	Method string   // "": POST
-	Path  []string // its segments, not yet escaped
-	Query string   // escaped
-	Body  string
+	Path   []string // its segments, not yet escaped
+	Query  string   // escaped
+	Body   string
 	// Header has the request's own headers under their canonical names.
 	Header http.Header
 }
