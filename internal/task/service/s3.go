@@ -17,6 +17,7 @@ import (
 // objectAction is an action of S3.
 type objectAction struct {
 	method string
+	names  []string          // parameters in the path
 	query  string            // what tells it from others, "" for nothing
 	params map[string]string // parameters in the query, by name
 	reads  bool              // the answer's body is the object
@@ -24,19 +25,24 @@ type objectAction struct {
 	lists  bool              // the answer's body is a document
 }
 
+var (
+	ofBucket = []string{"Bucket"}
+	ofObject = []string{"Bucket", "Key"}
+)
+
 var objectActions = map[string]objectAction{
-	"getObject":    {method: "GET", params: map[string]string{"VersionId": "versionId", "PartNumber": "partNumber"}, reads: true},
-	"headObject":   {method: "HEAD", params: map[string]string{"VersionId": "versionId", "PartNumber": "partNumber"}},
-	"putObject":    {method: "PUT", stores: true},
-	"deleteObject": {method: "DELETE", params: map[string]string{"VersionId": "versionId"}},
-	"copyObject":   {method: "PUT", lists: true},
+	"getObject":    {method: "GET", names: ofObject, params: map[string]string{"VersionId": "versionId", "PartNumber": "partNumber"}, reads: true},
+	"headObject":   {method: "HEAD", names: ofObject, params: map[string]string{"VersionId": "versionId", "PartNumber": "partNumber"}},
+	"putObject":    {method: "PUT", names: ofObject, stores: true},
+	"deleteObject": {method: "DELETE", names: ofObject, params: map[string]string{"VersionId": "versionId"}},
+	"copyObject":   {method: "PUT", names: ofObject, lists: true},
 	"listBuckets":  {method: "GET", lists: true},
-	"createBucket": {method: "PUT"},
-	"deleteBucket": {method: "DELETE"},
-	"headBucket":   {method: "HEAD"},
-	"listObjects": {method: "GET", lists: true, params: map[string]string{
+	"createBucket": {method: "PUT", names: ofBucket},
+	"deleteBucket": {method: "DELETE", names: ofBucket},
+	"headBucket":   {method: "HEAD", names: ofBucket},
+	"listObjects": {method: "GET", names: ofBucket, lists: true, params: map[string]string{
 		"Delimiter": "delimiter", "EncodingType": "encoding-type", "Marker": "marker", "MaxKeys": "max-keys", "Prefix": "prefix"}},
-	"listObjectsV2": {method: "GET", query: "list-type=2", lists: true, params: map[string]string{
+	"listObjectsV2": {method: "GET", names: ofBucket, query: "list-type=2", lists: true, params: map[string]string{
 		"ContinuationToken": "continuation-token", "Delimiter": "delimiter", "EncodingType": "encoding-type",
 		"FetchOwner": "fetch-owner", "MaxKeys": "max-keys", "Prefix": "prefix", "StartAfter": "start-after"}},
 }
@@ -89,6 +95,11 @@ func (i *sdk) object(ctx context.Context, d *description, c *task.Call, in value
 }
 
 func (a *objectAction) request(input string, in value.Value) (*awscall.Request, error) {
+	for _, name := range a.names {
+		if v := in.Get(name); v.IsAbsent() || text(v) == "" {
+			return nil, awscall.BadParameters(input, "The field '"+name+"' is required but was missing")
+		}
+	}
 	r := &awscall.Request{Method: a.method, Header: http.Header{}}
 	query, _ := url.ParseQuery(a.query)
 	for key, x := range in.Members() {
