@@ -86,6 +86,9 @@ var (
 	distributed = regexp.MustCompile(`\\*"Mode\\*"\s*:\s*\\*"DISTRIBUTED|\\*"(ItemReader|ResultWriter|ItemBatcher)\\*"\s*:`)
 	publishing  = regexp.MustCompile(`"publish"\s*:\s*true`)
 
+	otherAccount = regexp.MustCompile(`"account"\s*:\s*"2`)
+	statusEvents = regexp.MustCompile(`\baws\.states\b`)
+
 	versionOps = regexp.MustCompile(`Version|Alias`)
 	mapRunOps  = regexp.MustCompile(`MapRun`)
 	redriveOps = regexp.MustCompile(`Redrive`)
@@ -104,9 +107,9 @@ var later = []struct {
 	{"versions and aliases", func(c *recorded) bool { return c.calls(versionOps) || c.says(publishing) }},
 	{"redrive", func(c *recorded) bool { return c.calls(redriveOps) }},
 	{"execution logs", func(c *recorded) bool { return c.needs("logs") || c.says(logging) }},
-	{"integrations of other services", func(c *recorded) bool {
-		return !c.onlyDefines() && c.needs("sqs", "sns", "s3", "dynamodb", "events", "secretsmanager", "apigateway", "states")
-	}},
+	{"apigateway:invoke", func(c *recorded) bool { return !c.onlyDefines() && c.needs("apigateway") }},
+	{"several accounts", func(c *recorded) bool { return c.says(otherAccount) }},
+	{"status events", func(c *recorded) bool { return c.says(statusEvents) }},
 }
 
 // report is what the runner writes.

@@ -387,9 +387,9 @@ func TestEndOfExecution(t *testing.T) {
 			t.Errorf("%s %s: %s", pattern, status, diff)
 		}
 	}
-	check(".sync", "SUCCEEDED", `{"ExecutionArn":"x","Input":"{\"a\": 1}","InputDetails":{"Included":true},"Output":"2","Status":"SUCCEEDED","StopDate":1700000000500}`)
-	check(".sync:2", "SUCCEEDED", `{"ExecutionArn":"x","Input":{"a":1},"InputDetails":{"Included":true},"Output":2,"Status":"SUCCEEDED","StopDate":1700000000500}`)
-	check(".sync", "ABORTED", `States.TaskFailed: {"ExecutionArn":"x","Input":"{\"a\": 1}","InputDetails":{"Included":true},"Output":"2","Status":"ABORTED","StopDate":1700000000500}`)
+	check(".sync", "SUCCEEDED", `{"ExecutionArn":"x","Input":"{\"a\": 1}","InputDetails":{"Included":true},"Output":"2","RedriveCount":0,"Status":"SUCCEEDED","StopDate":1700000000500}`)
+	check(".sync:2", "SUCCEEDED", `{"ExecutionArn":"x","Input":{"a":1},"InputDetails":{"Included":true},"Output":2,"RedriveCount":0,"Status":"SUCCEEDED","StopDate":1700000000500}`)
+	check(".sync", "ABORTED", `States.TaskFailed: {"ExecutionArn":"x","Input":"{\"a\": 1}","InputDetails":{"Included":true},"Output":"2","RedriveCount":0,"Status":"ABORTED","StopDate":1700000000500}`)
 }
 
 // A server that cannot answer now is asked again: the job is not lost.

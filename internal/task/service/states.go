@@ -118,8 +118,6 @@ func ending(p asl.Pattern, d value.Value) (task.Result, error) {
 	var out []value.Member
 	for key, v := range d.Members() {
 		switch {
-		case strings.HasPrefix(key, "redrive"): // recorded: not in here
-			continue
 		case strings.HasSuffix(key, "Date"):
 			v = millis(v)
 		case strings.HasSuffix(key, "Details"):
