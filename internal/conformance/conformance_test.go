@@ -311,7 +311,9 @@ func TestEachCaseHasOneReason(t *testing.T) {
 	f(`{"kind":"api","steps":[{"op":"CreateStateMachine","params":{"type":"EXPRESS"}}]}`, "Express workflows")
 	f(`{"kind":"api","steps":[{"op":"PublishStateMachineVersion"}]}`, "versions and aliases")
 	f(`{"kind":"api","steps":[{"op":"CreateStateMachine","params":{"loggingConfiguration":{}}}]}`, "execution logs")
-	f(`{"kind":"execution","needs":["sqs"]}`, "integrations of other services")
+	f(`{"kind":"execution","needs":["sqs"]}`, "")
+	f(`{"kind":"execution","needs":["apigateway"]}`, "apigateway:invoke")
+	f(`{"kind":"api","steps":[{"op":"CreateStateMachine","account":"222222222222"}]}`, "several accounts")
 	f(`{"kind":"api","needs":["sqs"],"steps":[{"op":"CreateStateMachine"}]}`, "")
 	f(fmt.Sprintf(`{"kind":"execution","definition":{"ItemProcessor":{"ProcessorConfig":{"Mode":%q}}}}`, "DISTRIBUTED"), "distributed maps")
 }
