@@ -26,6 +26,7 @@ const maxVariableName = 80
 type variables struct {
 	outer    *variables
 	sealed   bool // a distributed Map: the outer ones cannot be read
+	open     bool // around a single state: who assigns what is not known
 	assigned map[string]*place
 	read     []variableUse
 }
@@ -159,7 +160,7 @@ func (p *parser) checkVariables() {
 			}
 		}
 		for _, use := range v.read {
-			if len(p.errors) < maxDiagnostics && !v.has(use.name) {
+			if len(p.errors) < maxDiagnostics && !v.has(use.name) && !v.inOpen() {
 				p.report(CodeSchema, use.at, use.exactly(), "The variable '$%s' is read here, but no state assigns it in this scope or around it", shorten(use.name))
 			}
 		}
@@ -170,6 +171,19 @@ func (p *parser) checkVariables() {
 func (v *variables) has(name string) bool {
 	for ; v != nil; v = v.outer {
 		if v.assigned[name] != nil {
+			return true
+		}
+		if v.sealed {
+			return false
+		}
+	}
+	return false
+}
+
+// inOpen says whether the scope can see variables that are not known here.
+func (v *variables) inOpen() bool {
+	for ; v != nil; v = v.outer {
+		if v.open {
 			return true
 		}
 		if v.sealed {

@@ -29,8 +29,9 @@ func (n *node) leadsTo(target string, at *place) {
 }
 
 // checkGraphs reports targets that do not exist, a machine that cannot end, and
-// states that nothing leads to: in this order, as AWS does.
-func (p *parser) checkGraphs() {
+// states that nothing leads to: in this order, as AWS does. Where there is no top
+// level, the first scope is one inside the single state.
+func (p *parser) checkGraphs(top bool) {
 	schemaErrors := len(p.errors) > 0
 	for _, g := range p.graphs {
 		p.checkTargets(g)
@@ -38,7 +39,7 @@ func (p *parser) checkGraphs() {
 	if schemaErrors || len(p.graphs) == 0 {
 		return // what is reachable can be said when the states can be read
 	}
-	if !canEnd(p.graphs[0]) {
+	if top && !canEnd(p.graphs[0]) {
 		// AWS asks this of the top level alone, and then nothing more.
 		p.add(&p.errors, Diagnostic{Severity: Error, Code: CodeMissingEnd, Message: "Workflow has no terminal state"})
 		return

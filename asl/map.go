@@ -27,6 +27,19 @@ type Map struct {
 	Items               *Query // JSONata; nil: the input
 	ItemSelectorQuery   *Query
 	MaxConcurrencyQuery *Query
+
+	ToleratedFailureCount      *Tolerated // nil: none
+	ToleratedFailurePercentage *Tolerated // nil: none
+	HasReader                  bool       // ItemReader gives the items, not the input
+	HasWriter                  bool       // ResultWriter takes the results
+}
+
+// Tolerated is a bound on failed items: a literal, or what a path or an
+// expression gives.
+type Tolerated struct {
+	Literal float64 // holds when the others are nil
+	Path    *jsonpath.Path
+	Query   *Query
 }
 
 func (*Map) isState() {}
@@ -114,8 +127,8 @@ func (s *stateParser) processorConfig(v value.Value, at *place) bool {
 
 // distributedFields checks what only a distributed Map uses.
 func (s *stateParser) distributedFields(m *Map) {
-	s.tolerated("ToleratedFailureCount", math.MaxInt64)
-	s.tolerated("ToleratedFailurePercentage", 100)
+	m.ToleratedFailureCount = s.tolerated("ToleratedFailureCount", math.MaxInt64)
+	m.ToleratedFailurePercentage = s.tolerated("ToleratedFailurePercentage", 100)
 	s.label()
 	for _, field := range []string{"ItemReader", "ItemBatcher", "ResultWriter"} {
 		v, at := s.v.Get(field), s.at.key(field)
@@ -124,10 +137,12 @@ func (s *stateParser) distributedFields(m *Map) {
 		}
 		switch field {
 		case "ItemReader":
+			m.HasReader = true
 			s.itemReader(v, at)
 		case "ItemBatcher":
 			s.itemBatcher(v, at)
 		case "ResultWriter":
+			m.HasWriter = true
 			s.resultWriter(v, at)
 		}
 		if !m.Distributed {
@@ -138,14 +153,19 @@ func (s *stateParser) distributedFields(m *Map) {
 
 // tolerated reads a bound on failures, a number that may have a fraction only
 // for percentages.
-func (s *stateParser) tolerated(field string, most float64) {
+func (s *stateParser) tolerated(field string, most float64) *Tolerated {
 	s.exclusive(s.v, s.at, field, field+"Path")
 	f, at := s.v.Get(field), s.at.key(field)
 	if s.lang == JSONPath {
-		s.path(s.v, s.at, field+"Path")
+		if path := s.path(s.v, s.at, field+"Path"); path != nil {
+			return &Tolerated{Path: path}
+		}
+	}
+	if q := s.computed(s.v, s.at, field); q != nil {
+		return &Tolerated{Query: q}
 	}
 	if f.IsAbsent() || s.lang == JSONata && isExpression(f) || !s.isKind(f, at, value.Number) {
-		return
+		return nil
 	}
 	switch x := f.Float(); {
 	case x < 0:
@@ -153,6 +173,7 @@ func (s *stateParser) tolerated(field string, most float64) {
 	case x > most:
 		s.schema(at, "Maximum value is %v", most)
 	}
+	return &Tolerated{Literal: f.Float()}
 }
 
 // label checks Label, which becomes part of ARNs.

@@ -117,7 +117,7 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 		stopWorker()
 		return nil, err
 	}
-	api := awsapi.NewServer(st, w, awsapi.Config{Scheme: s.scheme, Logger: s.log, TestCases: tests})
+	api := awsapi.NewServer(st, w, awsapi.Config{Scheme: s.scheme, Logger: s.log, Tasks: w, TestCases: tests})
 	services := service.New(service.Config{Region: s.scheme.Region, States: api, Ended: endOf(w)})
 	srv.onClose(func(context.Context) error { return services.Close() })
 	services.Register(tasks)

@@ -50,7 +50,8 @@ var actions = map[string]action{
 	"DescribeMapRun":   unsupported("distributed maps"),
 	"ListMapRuns":      unsupported("distributed maps"),
 	"UpdateMapRun":     unsupported("distributed maps"),
-	"TestState":        unsupported("testing single states"),
+
+	"TestState": (*Server).testState,
 }
 
 // unsupported refuses an operation that is still to come.

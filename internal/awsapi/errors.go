@@ -221,6 +221,49 @@ func nothingToRoute() *Error {
 
 func invalidDefinition(message string) *Error { return failed("InvalidDefinition", "%s", message) }
 
+// The errors of TestState.
+
+func stateMissing() *Error { return invalidRequest("State not found in definition") }
+
+func mockChoice() *Error {
+	return invalidRequest("A test mock should have only one of the following fields: [result, errorOutput].")
+}
+
+func mockUnsupported(stateType string) *Error {
+	return invalidRequest("State type '%s' is not supported when a mock is specified", stateType)
+}
+
+func mockNotJSON() *Error  { return invalidRequest("Mocked result must be valid JSON") }
+func mockNotArray() *Error { return invalidRequest("Mocked result must be an array.") }
+
+func badMock(why string) *Error {
+	return invalidRequest("Mock result schema validation error: %s", why)
+}
+
+// mockNeeded's text is not recorded.
+func mockNeeded() *Error {
+	return invalidRequest("TestState supports Activity tasks and the '.sync' and '.waitForTaskToken' service integration patterns only when a mock is specified.")
+}
+
+func notWithMock(what string) *Error {
+	return invalidRequest("TestState does not support %s when a mock is specified.", what)
+}
+
+func onlyWithMock(what string) *Error {
+	return invalidRequest("TestState does not support %s when a mock is not specified.", what)
+}
+
+func tooManyFailures() *Error {
+	return invalidRequest("Map iteration failure count must be less than or equal to the number of Map iterations")
+}
+
+func badContext(why string) *Error {
+	return invalidRequest("Invalid Context object provided: %s", why)
+}
+
+// badVariables' text is not recorded.
+func badVariables() *Error { return invalidRequest("Variables must be a JSON object") }
+
 // constraints joins what breaks the service model's constraints into the one
 // error that AWS makes of it.
 func constraints(broken []string) *Error {

@@ -51,11 +51,19 @@ type Engine interface {
 	Poll(ctx context.Context, a store.Activity, worker string) (token, input string, err error)
 }
 
+// Tasks calls what the Task states call. The worker does.
+type Tasks interface {
+	// Try calls a task of a state that is tested by itself and returns what came
+	// of it: engine.TaskSucceeded or engine.TaskFailed. It ends soon after ctx.
+	Try(ctx context.Context, x *engine.Execution, d *engine.Dispatch) engine.Event
+}
+
 // Config is what a Server is set up with. Zero fields have defaults.
 type Config struct {
 	Scheme arn.Scheme       // partition, region and account of all ARNs; default arn.Default
 	Now    func() time.Time // default time.Now
 	Logger *slog.Logger     // gets no payloads; default slog.Default()
+	Tasks  Tasks            // for TestState; nil: it needs a mock where it would call one
 
 	// TestCases, if set, lets the ARN in StartExecution end in # and the name of
 	// a test case, as Step Functions Local does.
@@ -83,6 +91,8 @@ type Server struct {
 	machines machineCache
 	pollers  pollers
 	gate     gate
+	slow     gate // of TestState, whose tasks take their time
+	tasks    Tasks
 	sweeps   sweeps
 	redrives redriveTokens
 }
@@ -99,7 +109,7 @@ func NewServer(st store.Store, eng Engine, cfg Config) *Server {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	s := &Server{store: st, engine: eng, scheme: cfg.Scheme, now: cfg.Now, log: cfg.Logger, tests: cfg.TestCases}
+	s := &Server{store: st, engine: eng, scheme: cfg.Scheme, now: cfg.Now, log: cfg.Logger, tasks: cfg.Tasks, tests: cfg.TestCases}
 	s.prefixes = prefixes{
 		machine:   cfg.Scheme.Machine(""),
 		activity:  cfg.Scheme.Activity(""),
@@ -173,10 +183,11 @@ func (s *Server) answer(r *http.Request, id string, b *buffer) (out []byte, err 
 		return nil, err
 	}
 	if n := len(b.in); n >= gateFrom {
-		if err := s.gate.enter(r.Context(), n); err != nil {
+		g := s.gateOf(r)
+		if err := g.enter(r.Context(), n); err != nil {
 			return nil, err
 		}
-		defer s.gate.leave(n)
+		defer g.leave(n)
 	}
 	in, err := decode(string(b.in))
 	if err != nil {
@@ -188,6 +199,15 @@ func (s *Server) answer(r *http.Request, id string, b *buffer) (out []byte, err 
 		err = in.err() // a handler that forgot to ask
 	}
 	return out, err
+}
+
+// gateOf is the gate that the request has to pass. TestState has its own: while a
+// task is called, nothing else waits for it.
+func (s *Server) gateOf(r *http.Request) *gate {
+	if actionName(r) == "TestState" {
+		return &s.slow
+	}
+	return &s.gate
 }
 
 // panicText says what panicked where that cannot hold anybody's data.

@@ -104,7 +104,7 @@ func TestEveryOperation(t *testing.T) {
 			t.Errorf("%s: %d %s", name, status, body)
 		}
 	}
-	w.call("TestState", `{}`, "ValidationException: Lockstep does not support testing single states yet.")
+	w.call("DescribeMapRun", `{}`, "ValidationException: Lockstep does not support distributed maps yet.")
 }
 
 func TestTimes(t *testing.T) {

@@ -19,6 +19,7 @@ func (a *apply) choice(f *Frame, state *asl.Choice) *failure {
 	if failed != nil {
 		return failed
 	}
+	a.inspect(AfterInputPath, input)
 	c := condition{apply: a, frame: f, env: a.jsonpath(f, input.Value(), a.nextEvent())}
 	next, assign, query := state.Default, state.Assign, state.Output
 	way, index := ByDefault, 0

@@ -60,6 +60,8 @@ type Env struct {
 	// Took, if set, is told by which of its ways a state goes on, which history
 	// does not say: index counts the state's rules, retriers or catchers from 0.
 	Took func(state string, w Way, index int)
+
+	test *Test // set while a single state is tested
 }
 
 // Way is how a state goes on when it has more than one way to.

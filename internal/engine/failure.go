@@ -53,6 +53,7 @@ func (e *failure) matches(names []string) bool {
 // hand it to whatever f is part of.
 func (a *apply) fail(f *Frame, e *failure) {
 	state := a.env.Machine.State(f.state)
+	a.env.test.failed(e)
 	a.evaluationFailed(f, state, e)
 	retry, catch := handlers(state)
 	if !e.fatal && a.retry(f, retry, e) {
@@ -127,6 +128,7 @@ func (a *apply) retry(f *Frame, retriers []asl.Retrier, e *failure) bool {
 	if f.retries == nil {
 		f.retries = make([]int64, len(retriers))
 	}
+	a.env.test.retries(f, i)
 	if f.retries[i] >= r.MaxAttempts {
 		return false
 	}
@@ -134,6 +136,7 @@ func (a *apply) retry(f *Frame, retriers []asl.Retrier, e *failure) bool {
 	if r.FullJitter {
 		delay = int64(float64(delay) * unit(chance(uint64(a.Execution.ID), uint64(a.nextEvent()))()))
 	}
+	a.env.test.backsOff(delay)
 	a.removeChildren(f)
 	a.took(f, ByRetrier, i)
 	f.retries[i]++

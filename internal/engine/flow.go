@@ -81,10 +81,12 @@ func (a *apply) leave(f *Frame, state asl.State, result *Data, selector *jsonpat
 	if failed != nil {
 		return failed
 	}
+	a.inspect(AfterResultSelector, effective)
 	output, failed := a.placed(f, rp, effective)
 	if failed != nil {
 		return failed
 	}
+	a.inspect(AfterResultPath, output)
 	base := state.Base()
 	return a.leaveWith(f, state, base.Output, base.Assign, output, result, states{result: result})
 }
@@ -121,6 +123,9 @@ func (a *apply) exit(f *Frame, state asl.State, output *Data, vars value.Value, 
 	a.follow(f, &ev)
 	a.remember(f, vars)
 	f.input = output
+	if a.env.test.leaves(next) {
+		next = "" // the test ends with its state
+	}
 	if next == "" {
 		a.end(f, output)
 		return nil
@@ -221,7 +226,7 @@ func (a *apply) context(f *Frame) value.Value {
 			})),
 		})))
 	}
-	return value.ObjectOf(object)
+	return a.env.test.context(value.ObjectOf(object))
 }
 
 // mapItem finds the item of the innermost Map iteration that f is part of.

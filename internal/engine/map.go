@@ -22,6 +22,9 @@ type mapItem struct {
 
 // mapState starts as many iterations as may run at a time.
 func (a *apply) mapState(f *Frame, state *asl.Map) *failure {
+	if a.env.test != nil {
+		return a.mockedMap(f, state)
+	}
 	items, failed := a.items(f, state)
 	if failed != nil {
 		return failed
@@ -60,9 +63,11 @@ func (a *apply) items(f *Frame, state *asl.Map) (value.Value, *failure) {
 	if failed != nil {
 		return value.Value{}, failed
 	}
+	a.inspect(AfterInputPath, input)
 	if input, failed = a.selected(f, state.ItemsPath, input); failed != nil {
 		return value.Value{}, failed
 	}
+	a.inspect(AfterItemsPath, input)
 	if input.Value().Kind() != value.Array {
 		path := "$"
 		if state.ItemsPath != nil && state.ItemsPath.Path != nil {
@@ -97,6 +102,18 @@ func (a *apply) queriedItems(f *Frame, state *asl.Map) (value.Value, *failure) {
 
 // concurrency is how many iterations may run at a time.
 func (a *apply) concurrency(f *Frame, state *asl.Map) (int, *failure) {
+	limit, failed := a.maxConcurrency(f, state)
+	if failed != nil {
+		return 0, failed
+	}
+	if limit == 0 || limit > defaultConcurrency {
+		limit = defaultConcurrency
+	}
+	return int(limit), nil
+}
+
+// maxConcurrency is what the state says about that; 0: nothing.
+func (a *apply) maxConcurrency(f *Frame, state *asl.Map) (int64, *failure) {
 	limit := state.MaxConcurrency
 	if q := state.MaxConcurrencyQuery; q != nil {
 		var failed *failure
@@ -113,21 +130,14 @@ func (a *apply) concurrency(f *Frame, state *asl.Map) (int, *failure) {
 			return 0, a.runtimeFailure(f, "MaxConcurrency cannot be negative.")
 		}
 	}
-	if limit == 0 || limit > defaultConcurrency {
-		limit = defaultConcurrency
-	}
-	return int(limit), nil
+	return limit, nil
 }
 
 // integerAt reads a whole number from the state's input (text recorded).
 func (a *apply) integerAt(f *Frame, state *asl.Map, path *jsonpath.Path, field string) (int64, *failure) {
-	input, failed := a.selected(f, state.InputPath, f.input)
+	v, failed := a.inputAt(f, state, path)
 	if failed != nil {
 		return 0, failed
-	}
-	v, err := path.Eval(a.jsonpath(f, input.Value(), a.nextEvent()))
-	if err != nil {
-		return 0, a.runtimeError(f, err)
 	}
 	n, whole := v.Int64()
 	if v.Kind() == value.String { // recorded: a number in quotes will do
@@ -138,6 +148,19 @@ func (a *apply) integerAt(f *Frame, state *asl.Map, path *jsonpath.Path, field s
 		return 0, a.runtimeFailure(f, fmt.Sprintf("The %s field refers to value \"%s\" which is not a valid integer: %s", field, plain(v), path))
 	}
 	return n, nil
+}
+
+// inputAt reads a path in the state's effective input.
+func (a *apply) inputAt(f *Frame, state *asl.Map, path *jsonpath.Path) (value.Value, *failure) {
+	input, failed := a.selected(f, state.InputPath, f.input)
+	if failed != nil {
+		return value.Value{}, failed
+	}
+	v, err := path.Eval(a.jsonpath(f, input.Value(), a.nextEvent()))
+	if err != nil {
+		return value.Value{}, a.runtimeError(f, err)
+	}
+	return v, nil
 }
 
 // iterate starts the next iteration, after the event previous. Iterations

@@ -19,6 +19,9 @@ func (a *apply) parallel(f *Frame, state *asl.Parallel) *failure {
 	if input, failed = a.query(f, state.Arguments, states{}, input, a.nextEvent()); failed != nil {
 		return failed
 	}
+	if a.env.test != nil {
+		return a.mocked(f, state, state.ResultSelector, state.ResultPath)
+	}
 	begun := a.follow(f, &HistoryEvent{Type: ParallelStateStartedType})
 	f.phase, f.due = joining, 0
 	a.touch(f)

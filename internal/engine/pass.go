@@ -11,8 +11,13 @@ func (a *apply) pass(f *Frame, state *asl.Pass) *failure {
 	result := input
 	if !state.Result.IsAbsent() {
 		result = ValueData(state.Result)
-	} else if result, failed = a.filled(f, state.Parameters, input, a.nextEvent()); failed != nil {
-		return failed
+		a.inspect(Result, result)
+	} else {
+		a.inspect(AfterInputPath, input)
+		if result, failed = a.filled(f, state.Parameters, input, a.nextEvent()); failed != nil {
+			return failed
+		}
+		a.inspect(AfterParameters, result)
 	}
 	if state.QueryLanguage == asl.JSONata {
 		return a.leaveWith(f, state, state.Output, state.Assign, input, input, states{})

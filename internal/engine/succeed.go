@@ -8,5 +8,6 @@ func (a *apply) succeed(f *Frame, state *asl.Succeed) *failure {
 	if failed != nil {
 		return failed
 	}
+	a.inspect(AfterInputPath, input)
 	return a.leaveWith(f, state, state.Output, state.Assign, input, input, states{})
 }

@@ -72,13 +72,16 @@ func (a *apply) call(f *Frame, state *asl.Task) (*Dispatch, *failure) {
 	if failed != nil {
 		return nil, failed
 	}
+	a.inspect(AfterInputPath, input)
 	d := &Dispatch{Task: TaskID{f.ID, f.attempt}, State: f.state, Resource: state.Resource, Retry: f.retried}
 	if d.Input, failed = a.filled(f, state.Parameters, input, f.scheduled); failed != nil {
 		return nil, failed
 	}
+	a.inspect(AfterParameters, d.Input)
 	if d.Input, failed = a.query(f, state.Arguments, states{}, d.Input, f.scheduled); failed != nil {
 		return nil, failed
 	}
+	a.inspect(AfterArguments, d.Input)
 	if state.RoleQuery != nil {
 		role, failed := a.evaluate(f, state.RoleQuery, states{}, f.scheduled)
 		if failed != nil {
@@ -217,6 +220,7 @@ func (a *apply) taskSucceeded(ev TaskSucceeded) error {
 		return a.taskFailed(TaskFailed{At: ev.At, Task: ev.Task, Error: e.name, Cause: e.cause, Callback: ev.Callback})
 	}
 	a.answered(f, state, ev.Callback)
+	a.inspect(Result, ev.Output)
 	output := ev.Output.JSON()
 	a.taskEvent(f, state, &HistoryEvent{Data: &output}, LambdaFunctionSucceededType, ActivitySucceededType, TaskSucceededType)
 	f.phase, f.due = failing, 0

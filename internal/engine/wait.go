@@ -19,6 +19,7 @@ func (a *apply) wait(f *Frame, state *asl.Wait) *failure {
 	if failed != nil {
 		return failed
 	}
+	a.inspect(AfterInputPath, input)
 	until, failed := a.waitUntil(f, state, input)
 	if failed != nil {
 		return failed

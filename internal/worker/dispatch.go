@@ -68,7 +68,7 @@ func (w *Worker) dispatch(x *execution, d *engine.Dispatch) {
 	if d.Resource.Kind == asl.LambdaResource {
 		service = "lambda"
 	}
-	call := w.callOf(x, d)
+	call := newCall(x.arn, w.cfg.Scheme.Machine(x.machine.name), d)
 	ctx, cancel := context.WithCancel(w.ctx)
 
 	w.mu.Lock()
@@ -97,12 +97,12 @@ func (w *Worker) dispatch(x *execution, d *engine.Dispatch) {
 	}
 }
 
-// callOf is what an integration is told of a task.
-func (w *Worker) callOf(x *execution, d *engine.Dispatch) *task.Call {
+// newCall is the call that a command asks for.
+func newCall(execution, machine string, d *engine.Dispatch) *task.Call {
 	return &task.Call{
-		ID:           taskID(x, d.Task),
-		ExecutionARN: x.arn,
-		MachineARN:   w.cfg.Scheme.Machine(x.machine.name),
+		ID:           taskID(execution, d.Task),
+		ExecutionARN: execution,
+		MachineARN:   machine,
 		State:        d.State,
 		Resource:     d.Resource,
 		Input:        d.Input.JSON(),
@@ -112,8 +112,17 @@ func (w *Worker) callOf(x *execution, d *engine.Dispatch) *task.Call {
 	}
 }
 
-func taskID(x *execution, t engine.TaskID) string {
-	return fmt.Sprintf("%s:%d:%d", x.arn, t.Frame, t.Attempt)
+func taskID(execution string, t engine.TaskID) string {
+	return fmt.Sprintf("%s:%d:%d", execution, t.Frame, t.Attempt)
+}
+
+// Try calls a task for a state that is tested by itself, and returns what came of
+// it. The worker knows nothing of such an execution: x has its names. The call
+// ends when ctx does.
+func (w *Worker) Try(ctx context.Context, x *engine.Execution, d *engine.Dispatch) engine.Event {
+	call := newCall(x.ARN, x.MachineARN, d)
+	result, err := w.integrate(ctx, call)
+	return w.outcome(d.Task, call, result, err, false)
 }
 
 // cancel ends a call that nobody waits for any more, and the job it has begun
@@ -134,7 +143,7 @@ func (w *Worker) cancel(x *execution, c *engine.Cancel) {
 	}
 	if submitted != "" {
 		call := &task.Call{
-			ID: taskID(x, c.Task), ExecutionARN: x.arn, MachineARN: w.cfg.Scheme.Machine(x.machine.name), Resource: c.Resource,
+			ID: taskID(x.arn, c.Task), ExecutionARN: x.arn, MachineARN: w.cfg.Scheme.Machine(x.machine.name), Resource: c.Resource,
 		}
 		w.cfg.Go(func() { w.cancelJob(call, submitted) })
 	}
@@ -156,7 +165,7 @@ func (w *Worker) keepJob(ctx context.Context, key runningTask, submitted string)
 // and what the job does may need a turn itself.
 func (w *Worker) poll(x *execution, p *engine.Poll) {
 	key := runningTask{x.id, p.Task, true}
-	call, submitted := w.callOf(x, &p.Dispatch), p.Submitted.JSON()
+	call, submitted := newCall(x.arn, w.cfg.Scheme.Machine(x.machine.name), &p.Dispatch), p.Submitted.JSON()
 	ctx, cancel := context.WithCancel(w.ctx)
 	w.mu.Lock()
 	delete(w.jobs, runningTask{execution: x.id, task: p.Task})
