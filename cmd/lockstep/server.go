@@ -26,6 +26,7 @@ import (
 	"github.com/lockstep-run/lockstep/internal/task/lambda"
 	"github.com/lockstep-run/lockstep/internal/task/mock"
 	"github.com/lockstep-run/lockstep/internal/task/model"
+	"github.com/lockstep-run/lockstep/internal/task/service"
 	"github.com/lockstep-run/lockstep/internal/worker"
 )
 
@@ -97,9 +98,6 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	tasks.AddLambda(functions)
 	tasks.Add("lambda:invoke", functions)
 	tasks.Add("bedrock:invokeModel", models)
-	if s.tasks != nil {
-		s.tasks(tasks)
-	}
 
 	records, err := logs.New(logs.Config{Region: s.scheme.Region, Routes: logRoutes(s.logs), Format: awsapi.AppendLogEntry, Log: s.log})
 	if err != nil {
@@ -127,21 +125,27 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 		stopWorker()
 		return nil, err
 	}
-	srv.start(stopWorker, func() error { return w.Run(running) })
-	ready := &atomic.Bool{}
-	go awaitRecovery(running, w, ready)
-
 	short, stopExpress := context.WithCancel(running)
 	x, err := express.New(short, st, tasks, express.Config{
 		Scheme: s.scheme, Log: s.log, Write: w.Write, Retention: s.retention, LogOf: logOf(records), Committed: counts.committed,
 	})
 	if err != nil {
 		stopExpress()
+		stopWorker()
 		return nil, err
 	}
-	srv.start(stopExpress, func() error { return x.Run(short) })
-
 	api := awsapi.NewServer(st, w, awsapi.Config{Scheme: s.scheme, Logger: s.log, Tasks: w, Express: x, LogGroup: records.Exists, TestCases: tests})
+	services := service.New(service.Config{Region: s.scheme.Region, States: api, Ended: endOf(w)})
+	srv.onClose(func(context.Context) error { return services.Close() })
+	services.Register(tasks)
+	if s.tasks != nil {
+		s.tasks(tasks)
+	}
+
+	srv.start(stopWorker, func() error { return w.Run(running) })
+	ready := &atomic.Bool{}
+	go awaitRecovery(running, w, ready)
+	srv.start(stopExpress, func() error { return x.Run(short) })
 	srv.onClose(func(context.Context) error { api.Close(); return nil })
 
 	stopping, stopPolls := context.WithCancel(running)
@@ -252,6 +256,25 @@ func (s *server) leaveAddress(dir string) error {
 func awaitRecovery(ctx context.Context, w *worker.Worker, ready *atomic.Bool) {
 	if w.Write(ctx, func(context.Context, store.Tx) error { return nil }) == nil {
 		ready.Store(true)
+	}
+}
+
+// endOf waits for the end of an execution by its ARN. One that is not there
+// has ended too.
+func endOf(w *worker.Worker) func(ctx context.Context, executionARN string) error {
+	return func(ctx context.Context, executionARN string) error {
+		name, ok := arn.Parse(executionARN)
+		if !ok || name.Type != "execution" || len(name.Parts) != 2 {
+			return nil
+		}
+		x, err := w.Lookup(ctx, name.Parts[0], name.Parts[1])
+		if err == nil {
+			err = w.Ended(ctx, x.ID)
+		}
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		return err
 	}
 }
 

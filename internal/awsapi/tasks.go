@@ -27,12 +27,12 @@ func (s *Server) sendTaskSuccess(ctx context.Context, in *input, out []byte) ([]
 	if err := in.err(); err != nil {
 		return nil, err
 	}
-	data, why := payload(output)
-	if why != "" {
-		return nil, invalidOutput(why)
-	}
-	return s.settle(ctx, token, out, func(at time.Time, id engine.TaskID) engine.Event {
-		return engine.TaskSucceeded{At: at, Task: id, Output: data, Callback: true}
+	return s.settle(ctx, token, out, func(at time.Time, id engine.TaskID) (engine.Event, error) {
+		data, why := payload(output)
+		if why != "" {
+			return nil, invalidOutput(why)
+		}
+		return engine.TaskSucceeded{At: at, Task: id, Output: data, Callback: true}, nil
 	})
 }
 
@@ -42,8 +42,8 @@ func (s *Server) sendTaskFailure(ctx context.Context, in *input, out []byte) ([]
 	if err := in.err(); err != nil {
 		return nil, err
 	}
-	return s.settle(ctx, token, out, func(at time.Time, id engine.TaskID) engine.Event {
-		return engine.TaskFailed{At: at, Task: id, Error: name, Cause: cause, Callback: true}
+	return s.settle(ctx, token, out, func(at time.Time, id engine.TaskID) (engine.Event, error) {
+		return engine.TaskFailed{At: at, Task: id, Error: name, Cause: cause, Callback: true}, nil
 	})
 }
 
@@ -52,18 +52,23 @@ func (s *Server) sendTaskHeartbeat(ctx context.Context, in *input, out []byte) (
 	if err := in.err(); err != nil {
 		return nil, err
 	}
-	return s.settle(ctx, token, out, func(at time.Time, id engine.TaskID) engine.Event {
-		return engine.TaskHeartbeat{At: at, Task: id}
+	return s.settle(ctx, token, out, func(at time.Time, id engine.TaskID) (engine.Event, error) {
+		return engine.TaskHeartbeat{At: at, Task: id}, nil
 	})
 }
 
-// settle delivers an event to the task that a token names.
-func (s *Server) settle(ctx context.Context, token string, out []byte, event func(time.Time, engine.TaskID) engine.Event) ([]byte, error) {
+// settle delivers an event to the task that a token names. The token is looked at
+// before what comes with it (recorded).
+func (s *Server) settle(ctx context.Context, token string, out []byte, event func(time.Time, engine.TaskID) (engine.Event, error)) ([]byte, error) {
 	execution, task, err := s.engine.ParseToken(token)
 	if err != nil {
 		return nil, invalidToken()
 	}
-	err = s.engine.Deliver(ctx, execution, event(s.now(), task))
+	ev, err := event(s.now(), task)
+	if err != nil {
+		return nil, err
+	}
+	err = s.engine.Deliver(ctx, execution, ev)
 	switch {
 	case errors.Is(err, engine.ErrNotWaiting):
 		return nil, taskTimedOut()

@@ -81,6 +81,9 @@ func (c *recorded) onlyDefines() bool {
 var (
 	distributed = regexp.MustCompile(`\\*"Mode\\*"\s*:\s*\\*"DISTRIBUTED|\\*"(ItemReader|ResultWriter|ItemBatcher)\\*"\s*:`)
 
+	otherAccount = regexp.MustCompile(`"account"\s*:\s*"2`)
+	statusEvents = regexp.MustCompile(`\baws\.states\b`)
+
 	mapRunOps = regexp.MustCompile(`MapRun`)
 )
 
@@ -93,9 +96,11 @@ var later = []struct {
 	{"distributed maps", func(c *recorded) bool {
 		return c.Kind != "test_state" && (c.says(distributed) || c.calls(mapRunOps))
 	}},
-	{"integrations of other services", func(c *recorded) bool {
-		return !c.onlyDefines() && c.needs("sqs", "sns", "s3", "dynamodb", "events", "secretsmanager", "apigateway", "states")
+	{"apigateway:invoke", func(c *recorded) bool {
+		return c.Kind != "test_state" && !c.onlyDefines() && c.needs("apigateway")
 	}},
+	{"several accounts", func(c *recorded) bool { return c.says(otherAccount) }},
+	{"status events", func(c *recorded) bool { return c.says(statusEvents) }},
 }
 
 // report is what the runner writes.
@@ -292,7 +297,9 @@ func TestEachCaseHasOneReason(t *testing.T) {
 	f(`{"kind":"execution","needs":["lambda","activity"]}`, "")
 	f(`{"kind":"test_state"}`, "")
 	f(`{"kind":"execution","definition":{"QueryLanguage":"JSONata"}}`, "")
-	f(`{"kind":"execution","needs":["sqs"]}`, "integrations of other services")
+	f(`{"kind":"execution","needs":["sqs"]}`, "")
+	f(`{"kind":"execution","needs":["apigateway"]}`, "apigateway:invoke")
+	f(`{"kind":"api","steps":[{"op":"CreateStateMachine","account":"222222222222"}]}`, "several accounts")
 	f(`{"kind":"api","needs":["sqs"],"steps":[{"op":"CreateStateMachine"}]}`, "")
 	f(fmt.Sprintf(`{"kind":"execution","definition":{"ItemProcessor":{"ProcessorConfig":{"Mode":%q}}}}`, "DISTRIBUTED"), "distributed maps")
 }

@@ -33,11 +33,21 @@ type (
 		Activity string
 	}
 
-	// Cancel tells a task that is running that its answer is not wanted any
-	// more.
+	// Poll asks for the end of a job that the task has submitted: it is the
+	// task's answer. After a crash the same is asked for again.
+	Poll struct {
+		Dispatch
+		Submitted *Data // what the submission returned
+	}
+
+	// Cancel tells a task that is running, or whose job is being awaited, that
+	// its answer is not wanted any more.
 	Cancel struct {
 		Task     TaskID
 		Resource asl.Resource
+		// Submitted, if set, is what the submission of a job returned that is
+		// to be cancelled too, as well as that can be done.
+		Submitted *Data
 	}
 )
 

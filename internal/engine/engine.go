@@ -120,7 +120,8 @@ func Apply(env *Env, s *Snapshot, ev Event) (Step, error) {
 }
 
 // Resume lists what must be asked for again after a crash: the tasks that
-// were being called. If more is true, a Continued is due.
+// were being called and the jobs whose end was awaited. If more is true, a
+// Continued is due.
 func Resume(env *Env, s *Snapshot) (commands []Command, more bool, err error) {
 	a := apply{env: env, Snapshot: s}
 	if !s.Running() {
@@ -130,16 +131,23 @@ func Resume(env *Env, s *Snapshot) (commands []Command, more bool, err error) {
 		switch f.phase {
 		case ready, redo:
 			more = true
-		case dispatch:
+		case dispatch, submitted:
+			if f.phase == submitted && !f.polled() {
+				continue
+			}
 			task, ok := env.Machine.State(f.state).(*asl.Task)
 			if !ok {
 				return nil, false, fmt.Errorf("engine: state %q of %s is not a task", f.state, s.Execution.ARN)
 			}
-			call, failed := a.call(f, task)
-			if failed != nil {
-				return nil, false, fmt.Errorf("engine: task %q of %s cannot be built again: %s", f.state, s.Execution.ARN, deref(failed.cause))
+			call, err := a.callAgain(f, task)
+			if err != nil {
+				return nil, false, err
 			}
-			commands = append(commands, call)
+			if f.polled() {
+				commands = append(commands, &Poll{Dispatch: *call, Submitted: f.result})
+			} else {
+				commands = append(commands, call)
+			}
 		}
 	}
 	return commands, more, nil

@@ -29,6 +29,9 @@ type (
 		At     time.Time
 		Task   TaskID
 		Output *Data
+		// Answered says that the task's end is known already, and delivered
+		// right behind this event: nobody needs to ask for it.
+		Answered bool
 	}
 
 	// TaskSucceeded brings a task's result.

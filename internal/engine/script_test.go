@@ -181,6 +181,8 @@ func (s *script) parse(at time.Time, name, rest string) Event {
 		return TaskSucceeded{At: at, Task: task, Output: Text(rest), Callback: true}
 	case "TaskSubmitted":
 		return TaskSubmitted{At: at, Task: task, Output: Text(rest)}
+	case "TaskAnswered": // submitted, and the end is known
+		return TaskSubmitted{At: at, Task: task, Output: Text(rest), Answered: true}
 	case "TaskFailed":
 		e, c := text()
 		return TaskFailed{At: at, Task: task, Error: e, Cause: c}
@@ -213,8 +215,14 @@ func (s *script) command(c Command) {
 		fmt.Fprintf(&s.commands, "enqueue %d.%d %s\n", c.Task.Frame, c.Task.Attempt, c.Activity)
 	case *Dequeue:
 		fmt.Fprintf(&s.commands, "dequeue %d.%d\n", c.Task.Frame, c.Task.Attempt)
+	case *Poll:
+		fmt.Fprintf(&s.commands, "poll %d.%d %s %s\n", c.Task.Frame, c.Task.Attempt, c.Resource.ARN, c.Submitted.JSON())
 	case *Cancel:
-		fmt.Fprintf(&s.commands, "cancel %d.%d\n", c.Task.Frame, c.Task.Attempt)
+		fmt.Fprintf(&s.commands, "cancel %d.%d", c.Task.Frame, c.Task.Attempt)
+		if c.Submitted != nil {
+			s.commands.WriteString(" " + c.Submitted.JSON())
+		}
+		s.commands.WriteByte('\n')
 	}
 }
 

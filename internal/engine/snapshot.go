@@ -113,7 +113,7 @@ type Frame struct {
 
 	state     string // current state
 	input     *Data  // its raw input
-	result    *Data  // phase done
+	result    *Data  // phase done; phase submitted: what the submission returned of a job whose end is awaited
 	vars      value.Value
 	enteredAt int64  // Unix milliseconds
 	entered   int64  // id of the StateEntered event
@@ -134,6 +134,10 @@ type Frame struct {
 	dirty bool // changed since the last Flush
 	saved bool // has a row of its own in the store
 }
+
+// polled reports whether f waits for the end of a job that somebody must ask
+// for: no callback brings it.
+func (f *Frame) polled() bool { return f.phase == submitted && f.result != nil }
 
 // New makes the snapshot of an execution that has not started.
 func New(x Execution) *Snapshot {
@@ -276,7 +280,7 @@ func (s *Snapshot) pending() bool {
 		return false
 	}
 	for _, f := range s.frames {
-		if f.phase == ready || f.phase == redo || f.phase == dispatch {
+		if f.phase == ready || f.phase == redo || f.phase == dispatch || f.polled() {
 			return true
 		}
 	}

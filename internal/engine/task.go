@@ -102,6 +102,15 @@ func (a *apply) call(f *Frame, state *asl.Task) (*Dispatch, *failure) {
 	return d, nil
 }
 
+// callAgain is call for a task that has been scheduled already.
+func (a *apply) callAgain(f *Frame, state *asl.Task) (*Dispatch, error) {
+	call, failed := a.call(f, state)
+	if failed != nil {
+		return nil, fmt.Errorf("engine: task %q of %s cannot be built again: %s", f.state, a.Execution.ARN, deref(failed.cause))
+	}
+	return call, nil
+}
+
 // taskSeconds works out TimeoutSeconds or HeartbeatSeconds; 0: none.
 func (a *apply) taskSeconds(f *Frame, state *asl.Task, s *asl.Seconds) (int64, *failure) {
 	if s == nil {
@@ -160,9 +169,9 @@ func (a *apply) activityStarted(ev ActivityStarted) error {
 	if err != nil {
 		return err
 	}
-	call, failed := a.call(f, state)
-	if failed != nil {
-		return fmt.Errorf("engine: activity task %q of %s cannot be built again: %s", f.state, a.Execution.ARN, deref(failed.cause))
+	call, err := a.callAgain(f, state)
+	if err != nil {
+		return err
 	}
 	a.follow(f, &HistoryEvent{Type: ActivityStartedType, Name: ev.Worker})
 	f.phase = started
@@ -180,9 +189,20 @@ func (a *apply) taskSubmitted(ev TaskSubmitted) error {
 	if ev.Output.Size() > a.payloadLimit() {
 		return a.taskFailed(TaskFailed{At: ev.At, Task: ev.Task, Error: ptr("States.DataLimitExceeded"), Cause: tooLarge(resourceName(&state.Resource)).cause})
 	}
+	var call *Dispatch
+	awaited := (state.Resource.Pattern == asl.Sync || state.Resource.Pattern == asl.Sync2) && !ev.Answered
+	if awaited {
+		if call, err = a.callAgain(f, state); err != nil {
+			return err
+		}
+	}
 	output := ev.Output.JSON()
 	a.follow(f, &HistoryEvent{Type: TaskSubmittedType, Service: state.Resource.Service, Resource: actionName(&state.Resource), Data: &output})
 	f.phase = submitted
+	if awaited {
+		f.result = ev.Output
+		a.commands = append(a.commands, &Poll{Dispatch: *call, Submitted: ev.Output})
+	}
 	a.touch(f)
 	return nil
 }
@@ -197,8 +217,9 @@ func (a *apply) taskSucceeded(ev TaskSucceeded) error {
 	}
 	if ev.Output.Size() > a.payloadLimit() {
 		e := tooLarge(resourceName(&state.Resource))
-		return a.taskFailed(TaskFailed{At: ev.At, Task: ev.Task, Error: e.name, Cause: e.cause})
+		return a.taskFailed(TaskFailed{At: ev.At, Task: ev.Task, Error: e.name, Cause: e.cause, Callback: ev.Callback})
 	}
+	a.answered(f, state, ev.Callback)
 	a.inspect(Result, ev.Output)
 	output := ev.Output.JSON()
 	a.taskEvent(f, state, &HistoryEvent{Data: &output}, LambdaFunctionSucceededType, ActivitySucceededType, TaskSucceededType)
@@ -218,6 +239,7 @@ func (a *apply) taskFailed(ev TaskFailed) error {
 	if ev.Callback && f.phase == dispatch {
 		return ErrEarly
 	}
+	a.answered(f, state, ev.Callback)
 	e := &failure{name: clamp(ev.Error, 256), cause: clamp(ev.Cause, 32768)}
 	e.fatal = deref(e.name) == "States.Runtime"
 	a.taskEvent(f, state, &HistoryEvent{Error: e.name, Cause: e.cause}, LambdaFunctionFailedType, ActivityFailedType, TaskFailedType)
@@ -234,6 +256,7 @@ func (a *apply) taskTimedOut(f *Frame) {
 	if !ok {
 		return
 	}
+	f.result = nil // the job goes on: AWS's guide names stopping and aborting alone
 	a.cancel(f)
 	e := &failure{name: ptr("States.Timeout"), timeout: true}
 	a.taskEvent(f, state, &HistoryEvent{Error: e.name}, LambdaFunctionTimedOutType, ActivityTimedOutType, TaskTimedOutType)
@@ -275,7 +298,22 @@ func (a *apply) cancel(f *Frame) {
 		a.commands = append(a.commands, &Dequeue{Task: id, Activity: state.Resource.ARN})
 		return
 	}
-	a.commands = append(a.commands, &Cancel{Task: id, Resource: state.Resource})
+	cancel := &Cancel{Task: id, Resource: state.Resource}
+	if f.polled() {
+		cancel.Submitted, f.result = f.result, nil
+	}
+	a.commands = append(a.commands, cancel)
+}
+
+// answered ends the wait for f's job, whose answer has come. A callback leaves
+// the job to itself, and somebody still asks for its end.
+func (a *apply) answered(f *Frame, state *asl.Task, callback bool) {
+	if f.polled() && callback {
+		a.commands = append(a.commands, &Cancel{Task: TaskID{f.ID, f.attempt}, Resource: state.Resource})
+	}
+	if f.phase == submitted {
+		f.result = nil
+	}
 }
 
 // actionName is a resource's action with its pattern, as history names it.

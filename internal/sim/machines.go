@@ -196,7 +196,7 @@ func (m *maker) handlers(next string) string {
 // of a branch.
 func (m *maker) task(depth int, name, next string) string {
 	kind := m.IntN(6)
-	if kind > 3 {
+	if kind > 4 {
 		kind = 0
 	}
 	will := "ok"
@@ -223,6 +223,8 @@ func (m *maker) task(depth int, name, next string) string {
 		fmt.Fprintf(&b, `"Resource":"arn:aws:states:::lambda:invoke.waitForTaskToken","Parameters":{"FunctionName":"f",%s,"token.$":"$$.Task.Token"}`, input)
 	case 2:
 		fmt.Fprintf(&b, `"Resource":%q,"Parameters":{%s}`, functionARN, input)
+	case 4:
+		fmt.Fprintf(&b, `"Resource":"arn:aws:states:::states:startExecution.sync","Parameters":{"StateMachineArn":"m",%s,"token.$":"$$.Task.Token"}`, input)
 	case 3:
 		fmt.Fprintf(&b, `"Resource":"%sa%d","Parameters":{%s,"token.$":"$$.Task.Token"}`, activityARN, m.IntN(activities), input)
 	}

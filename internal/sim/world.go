@@ -149,6 +149,7 @@ func (w *world) boot() {
 		tasks := task.NewRegistry()
 		tasks.Add("lambda:invoke", functions{w, n})
 		tasks.AddLambda(functions{w, n})
+		tasks.Add("states:startExecution", functions{w, n})
 		cfg := worker.Config{
 			Now: func() time.Time { return w.now }, Go: func(f func()) { n.tasks = append(n.tasks, f) },
 			MaxIdle: w.maxIdle, MaxTasks: w.maxTasks,
@@ -470,6 +471,9 @@ func (f functions) Run(ctx context.Context, c *task.Call) (task.Result, error) {
 	if seen.input != c.Input {
 		w.violated("same call", "task %s was called with %s and with %s", id, seen.input, c.Input)
 	}
+	if c.Resource.Pattern == asl.Sync {
+		return task.Result{Output: `{"job":` + c.Input + `}`}, nil
+	}
 	if c.Resource.Pattern == asl.WaitForTaskToken {
 		w.hold(c.Token, c.Input)
 		w.whileRunning(f.n)
@@ -480,6 +484,34 @@ func (f functions) Run(ctx context.Context, c *task.Call) (task.Result, error) {
 		return task.Result{}, task.Fail("E.fail", cause)
 	}
 	return task.Result{Output: output}, nil
+}
+
+// Poll waits for the end of a job: it has come when it is asked for.
+func (f functions) Poll(_ context.Context, c *task.Call, submitted string) (task.Result, error) {
+	w := f.w
+	seen := w.calls[c.ID]
+	switch {
+	case w.twin == OtherTaskID:
+	case seen == nil:
+		w.violated("a job is submitted first", "the end of %s was asked for, but it was never called", c.ID)
+		return task.Result{}, nil
+	case seen.input != c.Input || submitted != `{"job":`+c.Input+`}`:
+		w.violated("same call", "task %s was called with %s; its end was asked for with %s and %s", c.ID, seen.input, c.Input, submitted)
+	case w.disk.book[seen.execution].status != engine.Running:
+		w.violated("no call after the end", "the end of %s was asked for, but its execution has ended", c.ID)
+	}
+	w.tell("node %d asks for the end of %s", f.n.gen, c.ID)
+	ok, output, cause := outcome(c.Input)
+	if !ok {
+		return task.Result{}, task.Fail("E.fail", cause)
+	}
+	return task.Result{Output: output}, nil
+}
+
+// Cancel stops a job. It may come too late.
+func (f functions) Cancel(_ context.Context, c *task.Call, submitted string) error {
+	f.w.tell("node %d cancels %s: %s", f.n.gen, c.ID, submitted)
+	return nil
 }
 
 // whileRunning lets things happen before a call returns: the answer may come

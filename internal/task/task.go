@@ -25,6 +25,22 @@ type Integration interface {
 	Run(ctx context.Context, c *Call) (Result, error)
 }
 
+// Poller is an Integration that begins jobs. Where a resource's pattern is
+// asl.Sync or asl.Sync2, the output of its Run is that of the submission, and
+// Poll brings the task's own.
+type Poller interface {
+	Integration
+
+	// Poll returns when the job has ended, with its output or the error that
+	// Run would give. When ctx ends, nobody waits for it any more. After a crash
+	// it is called again; submitted is the output of Run, JSON text.
+	Poll(ctx context.Context, c *Call, submitted string) (Result, error)
+
+	// Cancel stops the job, as well as that can be done: the execution that
+	// waited for it has ended, or goes on without it.
+	Cancel(ctx context.Context, c *Call, submitted string) error
+}
+
 // Call is one task.
 type Call struct {
 	ID           string // the same whenever this attempt is called
@@ -78,20 +94,35 @@ func (e *Error) Error() string {
 
 // Registry finds integrations.
 type Registry struct {
-	exact  map[string]Integration
-	lambda Integration
-	around func(Integration) Integration
+	exact    map[string]Integration // by service and action
+	services map[string]Integration
+	lambda   Integration
+	around   func(Integration) Integration
 }
 
 // NewRegistry makes an empty registry.
-func NewRegistry() *Registry { return &Registry{exact: map[string]Integration{}} }
+func NewRegistry() *Registry {
+	return &Registry{exact: map[string]Integration{}, services: map[string]Integration{}}
+}
 
 // Add registers i for an integration resource, named without its pattern:
 // "lambda:invoke", "bedrock:invokeModel".
 func (r *Registry) Add(resource string, i Integration) { r.exact[resource] = i }
 
-// Resources lists what was added, sorted.
-func (r *Registry) Resources() []string { return slices.Sorted(maps.Keys(r.exact)) }
+// Resources lists what was added, sorted; a service stands for all its actions,
+// as "aws-sdk:dynamodb:*".
+func (r *Registry) Resources() []string {
+	list := slices.Collect(maps.Keys(r.exact))
+	for service := range r.services {
+		list = append(list, service+":*")
+	}
+	slices.Sort(list)
+	return list
+}
+
+// AddService registers i for the actions of a service that have none of their
+// own: "aws-sdk:dynamodb".
+func (r *Registry) AddService(service string, i Integration) { r.services[service] = i }
 
 // AddLambda registers i for functions named by their own ARN.
 func (r *Registry) AddLambda(i Integration) { r.lambda = i }
@@ -108,9 +139,18 @@ func (r *Registry) Find(res asl.Resource) Integration {
 	return r.find(res)
 }
 
+// Poller returns the integration that knows how the resource's jobs end, or nil.
+func (r *Registry) Poller(res asl.Resource) Poller {
+	p, _ := r.find(res).(Poller)
+	return p
+}
+
 func (r *Registry) find(res asl.Resource) Integration {
 	if res.Kind == asl.LambdaResource {
 		return r.lambda
 	}
-	return r.exact[res.Service+":"+res.Action]
+	if i := r.exact[res.Service+":"+res.Action]; i != nil {
+		return i
+	}
+	return r.services[res.Service]
 }

@@ -17,6 +17,7 @@ import (
 type runningTask struct {
 	execution store.ExecutionID
 	task      engine.TaskID
+	job       bool // waits for the end of a job that the task's call has begun
 }
 
 // pool bounds the calls of one service that are under way.
@@ -39,8 +40,10 @@ func (w *Worker) carryOut(e *entry, c *store.ExecutionCommit) {
 				continue
 			}
 			w.dispatch(e.x, cmd)
+		case *engine.Poll:
+			w.poll(e.x, cmd)
 		case *engine.Cancel:
-			w.cancel(runningTask{e.x.id, cmd.Task})
+			w.cancel(e.x, cmd)
 		}
 	}
 	w.activities.offer(c.Enqueue)
@@ -60,7 +63,7 @@ func (w *Worker) carryOut(e *entry, c *store.ExecutionCommit) {
 // dispatch begins a task's call, or lets it wait for its turn. A task that is
 // under way already is left alone.
 func (w *Worker) dispatch(x *execution, d *engine.Dispatch) {
-	key := runningTask{x.id, d.Task}
+	key := runningTask{execution: x.id, task: d.Task}
 	service := d.Resource.Service
 	if d.Resource.Kind == asl.LambdaResource {
 		service = "lambda"
@@ -97,7 +100,7 @@ func (w *Worker) dispatch(x *execution, d *engine.Dispatch) {
 // newCall is the call that a command asks for.
 func newCall(execution, machine string, d *engine.Dispatch) *task.Call {
 	return &task.Call{
-		ID:           fmt.Sprintf("%s:%d:%d", execution, d.Task.Frame, d.Task.Attempt),
+		ID:           taskID(execution, d.Task),
 		ExecutionARN: execution,
 		MachineARN:   machine,
 		State:        d.State,
@@ -109,6 +112,10 @@ func newCall(execution, machine string, d *engine.Dispatch) *task.Call {
 	}
 }
 
+func taskID(execution string, t engine.TaskID) string {
+	return fmt.Sprintf("%s:%d:%d", execution, t.Frame, t.Attempt)
+}
+
 // Try calls a task for a state that is tested by itself, and returns what came of
 // it. The worker knows nothing of such an execution: x has its names. The call
 // ends when ctx does.
@@ -118,13 +125,72 @@ func (w *Worker) Try(ctx context.Context, x *engine.Execution, d *engine.Dispatc
 	return w.outcome(d.Task, call, result, err, false)
 }
 
-// cancel ends a call that nobody waits for any more.
-func (w *Worker) cancel(key runningTask) {
+// cancel ends a call that nobody waits for any more, and the job it has begun
+// where that is asked for.
+func (w *Worker) cancel(x *execution, c *engine.Cancel) {
+	key := runningTask{execution: x.id, task: c.Task}
+	w.mu.Lock()
+	submitted := w.jobs[key]
+	delete(w.jobs, key)
+	for _, job := range [...]bool{false, true} {
+		if cancel := w.running[runningTask{x.id, c.Task, job}]; cancel != nil {
+			cancel()
+		}
+	}
+	w.mu.Unlock()
+	if c.Submitted != nil {
+		submitted = c.Submitted.JSON()
+	}
+	if submitted != "" {
+		call := &task.Call{
+			ID: taskID(x.arn, c.Task), ExecutionARN: x.arn, MachineARN: w.cfg.Scheme.Machine(x.machine.name), Resource: c.Resource,
+		}
+		w.cfg.Go(func() { w.cancelJob(call, submitted) })
+	}
+}
+
+// keepJob notes a job whose execution is about to be told of it: what ends the
+// execution before that ends the job. It returns false if that was so already.
+func (w *Worker) keepJob(ctx context.Context, key runningTask, submitted string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if cancel := w.running[key]; cancel != nil {
-		cancel()
+	if ctx.Err() != nil {
+		return false
 	}
+	w.jobs[key] = submitted
+	return true
+}
+
+// poll waits for the end of a job beside the pools: it takes as long as the job,
+// and what the job does may need a turn itself.
+func (w *Worker) poll(x *execution, p *engine.Poll) {
+	key := runningTask{x.id, p.Task, true}
+	call, submitted := newCall(x.arn, w.cfg.Scheme.Machine(x.machine.name), &p.Dispatch), p.Submitted.JSON()
+	ctx, cancel := context.WithCancel(w.ctx)
+	w.mu.Lock()
+	delete(w.jobs, runningTask{execution: x.id, task: p.Task})
+	if w.running[key] != nil {
+		w.mu.Unlock()
+		cancel()
+		return
+	}
+	w.running[key] = cancel
+	w.mu.Unlock()
+	w.cfg.Go(func() { w.runPoll(ctx, key, call, submitted) })
+}
+
+// runPoll waits for the end of a job and delivers what came of it.
+func (w *Worker) runPoll(ctx context.Context, key runningTask, call *task.Call, submitted string) {
+	if ctx.Err() == nil {
+		result, err := w.jobEnd(ctx, call, submitted)
+		if ctx.Err() == nil {
+			w.post(w.ctx, key.execution, delivery{ev: w.outcome(key.task, call, result, err, false)})
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.running[key]()
+	delete(w.running, key)
 }
 
 // busy reports whether so much waits that nothing new should begin.
@@ -138,9 +204,12 @@ func (w *Worker) busy() bool {
 func (w *Worker) runTask(ctx context.Context, p *pool, key runningTask, call *task.Call) {
 	if ctx.Err() == nil {
 		w.counts.tasks.Add(1)
-		events := w.call(ctx, key.task, call)
-		if ctx.Err() == nil {
+		events, job := w.call(ctx, key.task, call)
+		switch {
+		case job == "" && ctx.Err() == nil, job != "" && w.keepJob(ctx, key, job):
 			w.post(w.ctx, key.execution, events...)
+		case job != "" && w.ctx.Err() == nil: // given up while it was being submitted
+			w.cancelJob(call, job)
 		}
 	}
 	w.mu.Lock()
@@ -160,14 +229,24 @@ func (w *Worker) runTask(ctx context.Context, p *pool, key runningTask, call *ta
 	}
 }
 
-// call runs the integration and turns its outcome into events.
-func (w *Worker) call(ctx context.Context, id engine.TaskID, call *task.Call) []delivery {
+// call runs the integration and turns its outcome into events. If it began a
+// job, job is what the submission returned.
+func (w *Worker) call(ctx context.Context, id engine.TaskID, call *task.Call) (events []delivery, job string) {
 	result, err := w.integrate(ctx, call)
-	if result.Submitted == "" {
-		return []delivery{{ev: w.outcome(id, call, result, err, call.Resource.Pattern == asl.WaitForTaskToken)}}
+	if result.Submitted != "" {
+		submitted := engine.TaskSubmitted{At: w.now(), Task: id, Output: engine.Text(result.Submitted), Answered: true}
+		return []delivery{{ev: submitted}, {ev: w.outcome(id, call, result, err, false)}}, ""
 	}
-	submitted := engine.TaskSubmitted{At: w.now(), Task: id, Output: engine.Text(result.Submitted)}
-	return []delivery{{ev: submitted}, {ev: w.outcome(id, call, result, err, false)}}
+	later := false
+	switch call.Resource.Pattern {
+	case asl.WaitForTaskToken:
+		later = true
+	case asl.Sync, asl.Sync2:
+		if later = w.tasks.Poller(call.Resource) != nil; later && err == nil {
+			job = result.Output
+		}
+	}
+	return []delivery{{ev: w.outcome(id, call, result, err, later)}}, job
 }
 
 // outcome is the event for what an integration has returned.
@@ -195,13 +274,41 @@ func (w *Worker) integrate(ctx context.Context, call *task.Call) (result task.Re
 	if integration == nil {
 		return result, task.Unsupported(call.Resource)
 	}
+	defer w.rescue(call, &err)
+	return integration.Run(ctx, call)
+}
+
+// jobEnd is integrate for the end of a job.
+func (w *Worker) jobEnd(ctx context.Context, call *task.Call, submitted string) (result task.Result, err error) {
+	integration := w.tasks.Poller(call.Resource)
+	if integration == nil {
+		return result, task.Unsupported(call.Resource)
+	}
+	defer w.rescue(call, &err)
+	return integration.Poll(ctx, call, submitted)
+}
+
+// cancelJob stops a job whose end nobody waits for. That it is tried is all
+// that AWS promises.
+func (w *Worker) cancelJob(call *task.Call, submitted string) {
+	var err error
 	defer func() {
-		if r := recover(); r != nil {
-			w.cfg.Log.Error("defect in an integration", "resource", call.Resource.ARN, "panic", r, "stack", string(debug.Stack()))
-			err = fmt.Errorf("defect in the integration for %s", call.Resource.ARN)
+		if err != nil {
+			w.cfg.Log.Warn("job not cancelled", "task", call.ID, "resource", call.Resource.ARN, "error", err)
 		}
 	}()
-	return integration.Run(ctx, call)
+	defer w.rescue(call, &err)
+	if integration := w.tasks.Poller(call.Resource); integration != nil {
+		err = integration.Cancel(w.ctx, call, submitted)
+	}
+}
+
+// rescue, deferred, makes a panic of an integration an error of its task.
+func (w *Worker) rescue(call *task.Call, err *error) {
+	if r := recover(); r != nil {
+		w.cfg.Log.Error("defect in an integration", "resource", call.Resource.ARN, "panic", r, "stack", string(debug.Stack()))
+		*err = fmt.Errorf("defect in the integration for %s", call.Resource.ARN)
+	}
 }
 
 // Recover asks again for all that a crash left standing: tasks that were

@@ -271,8 +271,14 @@ func (w *Worker) act(b *Batch) {
 	}
 	for _, l := range b.late { // before what may cancel it again
 		for _, command := range l.commands {
-			if d, ok := command.(*engine.Dispatch); ok && !l.x.refused {
-				w.dispatch(l.x, d)
+			if l.x.refused {
+				continue
+			}
+			switch cmd := command.(type) {
+			case *engine.Dispatch:
+				w.dispatch(l.x, cmd)
+			case *engine.Poll:
+				w.poll(l.x, cmd)
 			}
 		}
 	}
@@ -317,6 +323,9 @@ func (w *Worker) settle(e *entry, c *store.ExecutionCommit) {
 	x := e.x
 	x.durable = c.Version + 1
 	x.ended = c.Delta.Status != engine.Running
+	if x.ended {
+		w.ends.tell(x.id)
+	}
 	w.release(x)
 	w.timers.set(x.id, c.Delta.Due)
 }

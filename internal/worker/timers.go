@@ -128,6 +128,9 @@ func (w *Worker) catchUp(ctx context.Context, now time.Time) {
 	if !doubt {
 		return
 	}
+	w.mu.Lock()
+	w.ends.tellAll() // it may have been somebody's end
+	w.mu.Unlock()
 	if err := w.Recover(ctx); err != nil {
 		w.cfg.Log.Error("recovery after a commit of unknown outcome", "error", err)
 		w.mu.Lock()

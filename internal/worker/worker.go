@@ -109,6 +109,7 @@ type Worker struct {
 	names   map[nameKey]*execution // started, not committed
 	idle    idleList
 	running map[runningTask]context.CancelFunc
+	jobs    map[runningTask]string // submitted, and the execution may not know it yet
 	pools   map[string]*pool
 	backlog int // tasks that wait for their turn
 	refused []refusal
@@ -118,6 +119,7 @@ type Worker struct {
 
 	timers     timers
 	activities activities
+	ends       ends
 }
 
 // execution is a live execution: its mailbox and, once it is loaded, its
@@ -180,7 +182,9 @@ func New(ctx context.Context, st store.Store, tasks *task.Registry, cfg Config) 
 		live:    map[store.ExecutionID]*execution{},
 		names:   map[nameKey]*execution{},
 		running: map[runningTask]context.CancelFunc{},
+		jobs:    map[runningTask]string{},
 		pools:   map[string]*pool{},
+		ends:    ends{},
 	}
 	w.machines.init(w)
 	w.activities.init(w)

@@ -30,6 +30,9 @@ type Service struct {
 	ID          string // in AWS_ENDPOINT_URL_<ID>: "LAMBDA", "BEDROCK_RUNTIME"
 	Host        string // in front of the region: "lambda", "bedrock-runtime"
 	SigningName string // in signatures: "lambda", "bedrock"
+	// Object says that the service is an object store: paths are signed as they
+	// are sent, and the body's hash is sent along.
+	Object bool
 }
 
 // Client calls one service in one region. It is safe for concurrent use.
@@ -54,9 +57,23 @@ type setup struct {
 // AWS_ENDPOINT_URL, else the profile's endpoint_url, else AWS's own in the
 // region; credentials come from the SDK's standard chain.
 func New(service Service, region string, transport http.RoundTripper) *Client {
-	c := &Client{service: service, region: region, http: HTTPClient(transport), signer: v4.NewSigner()}
+	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = service.Object })
+	c := &Client{service: service, region: region, http: HTTPClient(transport), signer: signer}
 	c.setup = sync.OnceValues(c.load)
 	return c
+}
+
+// NewLocal makes a client of a service that handler answers for, in this process.
+// Its requests are not signed.
+func NewLocal(handler http.Handler) *Client {
+	s := setup{endpoint: &url.URL{Scheme: "http", Host: "localhost"}}
+	return &Client{http: HTTPClient(local{handler}), setup: func() (setup, error) { return s, nil }}
+}
+
+// Endpoint is where the client's requests go.
+func (c *Client) Endpoint() (*url.URL, error) {
+	s, err := c.setup()
+	return s.endpoint, err
 }
 
 func (c *Client) load() (setup, error) {
@@ -95,11 +112,12 @@ func endpoint(s Service, cfg *aws.Config) string {
 	return "https://" + s.Host + "." + cfg.Region + "." + domain
 }
 
-// Request is a call to a service: a POST.
+// Request is a call to a service.
 type Request struct {
-	Path  []string // its segments, not yet escaped
-	Query string   // escaped
-	Body  string
+	Method string   // "": POST
+	Path   []string // its segments, not yet escaped
+	Query  string   // escaped
+	Body   string
 	// Header has the request's own headers under their canonical names.
 	Header http.Header
 }
@@ -115,26 +133,38 @@ func (c *Client) Do(ctx context.Context, r *Request, limit int) (*Response, erro
 	u := *s.endpoint
 	u.Path, u.RawPath = joinPath(&u, r.Path)
 	u.RawQuery = r.Query
-	req, err := NewPost(ctx, &u, r.Body)
+	req, err := newRequest(ctx, r.Method, &u, r.Body)
 	if err != nil {
 		return nil, err
 	}
 	for name, values := range r.Header {
 		req.Header[name] = values
 	}
+	if s.credentials != nil {
+		if err := c.sign(ctx, &s, req, r.Body); err != nil {
+			return nil, err
+		}
+	}
+	return Send(c.http, req, limit)
+}
+
+func (c *Client) sign(ctx context.Context, s *setup, req *http.Request, body string) error {
 	credentials, err := s.credentials.Retrieve(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
-		return nil, fmt.Errorf("Unable to load AWS credentials from any provider in the chain: %w", err) //nolint:staticcheck // AWS's words
+		return fmt.Errorf("Unable to load AWS credentials from any provider in the chain: %w", err) //nolint:staticcheck // AWS's words
 	}
-	sum := sha256.Sum256([]byte(r.Body))
+	sum := sha256.Sum256([]byte(body))
 	hash := hex.EncodeToString(sum[:])
-	if err := c.signer.SignHTTP(ctx, credentials, req, hash, c.service.SigningName, s.region, time.Now()); err != nil {
-		return nil, fmt.Errorf("sign the request: %w", err)
+	if c.service.Object {
+		req.Header["X-Amz-Content-Sha256"] = []string{hash}
 	}
-	return Send(c.http, req, limit)
+	if err := c.signer.SignHTTP(ctx, credentials, req, hash, c.service.SigningName, s.region, time.Now()); err != nil {
+		return fmt.Errorf("sign the request: %w", err)
+	}
+	return nil
 }
 
 // Close closes connections that are idle.

@@ -1,6 +1,7 @@
 package awscall
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,8 +42,12 @@ func HTTPClient(transport http.RoundTripper) *http.Client {
 // closed, without a byte of an answer, is replaced and the request sent again,
 // as AWS's SDKs do.
 func NewPost(ctx context.Context, u *url.URL, body string) (*http.Request, error) {
+	return newRequest(ctx, "", u, body)
+}
+
+func newRequest(ctx context.Context, method string, u *url.URL, body string) (*http.Request, error) {
 	req := &http.Request{
-		Method: http.MethodPost, URL: u, Host: u.Host,
+		Method: cmp.Or(method, http.MethodPost), URL: u, Host: u.Host,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header:        http.Header{"User-Agent": {"lockstep"}},
 		ContentLength: int64(len(body)),
@@ -80,6 +85,9 @@ func Send(client *http.Client, req *http.Request, limit int) (*Response, error) 
 		return nil, unreachable(req, err)
 	}
 	defer resp.Body.Close()
+	if req.Method == http.MethodHead {
+		return &Response{Status: resp.StatusCode, Header: resp.Header}, nil
+	}
 	if resp.ContentLength > int64(limit) {
 		return nil, &Oversize{limit}
 	}

@@ -1,0 +1,176 @@
+// Package service calls AWS services, or what answers like them: sqs, sns,
+// dynamodb and events in the words of their own integrations, aws-sdk:… in those
+// of the SDK, and states, which is this server.
+//
+// Where a service is and how its requests are signed is awscall's. What is
+// particular to one stands in a line of the table in table.go; how parameters
+// become a request and an answer becomes a result, in a file for each protocol.
+package service
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/lockstep-run/lockstep/asl/value"
+	"github.com/lockstep-run/lockstep/internal/task"
+	"github.com/lockstep-run/lockstep/internal/task/awscall"
+)
+
+// maxAnswer is how much of an answer is read, in bytes. The engine keeps less.
+const maxAnswer = 2 << 20
+
+// Config says where services are. Without more than a Region it means AWS, as
+// the environment describes it.
+type Config struct {
+	Region    string            // of AWS's endpoints and of signatures; "": the SDK's
+	Transport http.RoundTripper // nil: awscall.Transport()
+
+	// States answers the Step Functions API, and Ended returns when an execution
+	// of it has ended. The error is ctx's, or passes.
+	States http.Handler
+	Ended  func(ctx context.Context, executionARN string) error
+}
+
+// Services calls services. Its methods make the integrations.
+type Services struct {
+	clients map[string]*awscall.Client // by the name in aws-sdk:…
+	ended   func(ctx context.Context, executionARN string) error
+}
+
+// New makes Services.
+func New(c Config) *Services {
+	if c.Transport == nil {
+		c.Transport = awscall.Transport()
+	}
+	s := &Services{clients: map[string]*awscall.Client{}, ended: c.Ended}
+	for name, d := range descriptions {
+		s.clients[name] = awscall.New(d.at, c.Region, c.Transport)
+	}
+	s.clients["sfn"] = awscall.NewLocal(c.States)
+	return s
+}
+
+// Close closes connections that are idle.
+func (s *Services) Close() error {
+	for _, c := range s.clients {
+		c.Close()
+	}
+	return nil
+}
+
+// Register adds all integrations to a registry.
+func (s *Services) Register(r *task.Registry) {
+	for resource, o := range optimized {
+		r.Add(resource, &integration{s, o})
+	}
+	r.Add("states:startExecution", &executions{s})
+	for name := range descriptions {
+		r.AddService("aws-sdk:"+name, &sdk{s, name})
+	}
+}
+
+// refusal words what a service said in the way of one of the SDKs.
+type refusal func(*awscall.Response) *task.Error
+
+// send makes a call. An answer other than success becomes an error: in the words
+// of refused, or prefix.SdkClientException where nobody answers.
+func (s *Services) send(ctx context.Context, service string, r *awscall.Request, prefix, resource string, refused refusal) (*awscall.Response, error) {
+	answer, err := s.clients[service].Do(ctx, r, maxAnswer)
+	var long *awscall.Oversize
+	switch {
+	case err == nil && answer.OK():
+		return answer, nil
+	case err == nil:
+		return nil, refused(answer)
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case errors.As(err, &long):
+		return nil, tooLarge(resource)
+	}
+	return nil, task.Fail(prefix+".SdkClientException", err.Error())
+}
+
+func tooLarge(resource string) *task.Error {
+	return task.Fail("States.DataLimitExceeded", "The state/task '"+resource+
+		"' returned a result with a size exceeding the maximum number of bytes service limit.")
+}
+
+// parameters reads what a task is called with: an object.
+func parameters(input string) (value.Value, error) {
+	in, err := value.Parse(input)
+	if err != nil || in.Kind() != value.Object {
+		return in, awscall.BadParameters(input, "The parameters must be a JSON object")
+	}
+	return in, nil
+}
+
+// given is v without the members that are null: SDKs do not send those.
+func given(v value.Value) value.Value {
+	members := make([]value.Member, 0, v.Len())
+	for key, x := range v.Members() {
+		if !x.IsNull() {
+			members = append(members, value.Member{Key: key, Value: x})
+		}
+	}
+	return value.ObjectOf(members)
+}
+
+// text is a parameter that a service takes as text: a string as it is, anything
+// else as JSON.
+func text(v value.Value) string {
+	if v.Kind() == value.String {
+		return v.Str()
+	}
+	return v.JSON()
+}
+
+// sorted is an object with its members by name, as AWS gives results (recorded).
+func sorted(v value.Value) []value.Member {
+	members := make([]value.Member, 0, v.Len())
+	for key, x := range v.Members() {
+		members = append(members, value.Member{Key: key, Value: x})
+	}
+	slices.SortFunc(members, func(a, b value.Member) int { return strings.Compare(a.Key, b.Key) })
+	return members
+}
+
+// withMetadata is the result of an optimized integration: the answer's members
+// by name, and between them what AWS adds about the call.
+func withMetadata(members []value.Member, r *awscall.Response) string {
+	const metadata = "SdkHttpMetadata"
+	id := awscall.RequestID(r.Header)
+	if id == "" {
+		id = uuid.NewString()
+	}
+	out := make([]byte, 0, len(r.Body)+1000)
+	out = append(out, '{')
+	added := false
+	for _, m := range members {
+		if !added && m.Key > metadata {
+			out = append(awscall.AppendMetadata(out, r, id), ',')
+			added = true
+		}
+		out = value.AppendString(out, m.Key)
+		out = append(out, ':')
+		out = append(m.Value.Append(out), ',')
+	}
+	if !added {
+		return string(append(awscall.AppendMetadata(out, r, id), '}'))
+	}
+	out[len(out)-1] = '}'
+	return string(out)
+}
+
+// body reads an answer that is a JSON object; an empty one stands for {}.
+func body(r *awscall.Response) value.Value {
+	v, err := value.Parse(r.Body)
+	if err != nil || v.Kind() != value.Object {
+		return value.ObjectOf(nil)
+	}
+	return v
+}
