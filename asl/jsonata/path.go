@@ -261,10 +261,10 @@ func (p *path) through(c *run, f *frame, i int, a item, single bool) item {
 			case !r.isArray() || r.is(constructed) && !last, r.is(constructed) && r.is(sequence):
 				a = r
 				if last {
-					a, single = sequenceOf(c, r), false
 					if p.group == nil && !p.singleOK {
-						return r
+						return r // as the sequence of one would settle
 					}
+					a, single = sequenceOf(c, r), false
 				}
 			case last && !r.is(sequence):
 				a, single = r, false
@@ -800,7 +800,7 @@ func (s *sorter) order(x, y item, descending bool) int {
 		order = compareText(x.str(), y.str())
 	} else if a, b := x.float(), y.float(); a < b {
 		order = -1
-	} else if a > b {
+	} else if a != b { // NaN comes after whatever it is compared with
 		order = 1
 	}
 	if descending {
