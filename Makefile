@@ -42,6 +42,9 @@ check: prepare build lint ## Lane of test: build, vet, lint, short tests with th
 compat: prepare ## Lane of test: recorded cases, AWS SDKs and the AWS CLI against the binary
 	if [ ! -e ../shared/conformance/run.py ]; then echo 'skipped: the cases recorded on AWS are not beside this checkout'; fi
 	$(GO) test -count=1 -v -timeout 30m ./internal/conformance ./test/... | grep -v -e '^=== ' -e '^?'
+	if npm ci --silent --no-audit --no-fund --prefix asl/jsonata/testdata/oracle; \
+	then $(GO) test -count=1 -v -run Differential ./asl/jsonata | grep -v -e '^=== '; \
+	else echo 'skipped: comparing JSONata with its reference implementation needs npm and its registry'; fi
 
 crash: prepare ## Lane of test: kill the server, cut the power, fill the disk
 	$(GO) -C test/crash test -count=1 -v -timeout 30m ./... | grep -v -e '^=== '
