@@ -131,7 +131,7 @@ type queryCompiler struct {
 	states    []string
 }
 
-// query compiles a field of a JSONata state; nil when it is absent or wrong.
+// query compiles a field of a JSONata state; nil when it is absent.
 // Besides input and context, the field may use the named members of $states.
 func (s *stateParser) query(v value.Value, at *place, field string, states ...string) *Query {
 	f := v.Get(field)
@@ -140,9 +140,6 @@ func (s *stateParser) query(v value.Value, at *place, field string, states ...st
 	}
 	c := &queryCompiler{stateParser: s, allowed: states}
 	root := c.node(f, at.key(field), field)
-	if root == nil {
-		return nil
-	}
 	q := &Query{root: root, field: field, variables: unique(c.variables), states: unique(c.states)}
 	s.refers(q.variables)
 	return q

@@ -22,9 +22,8 @@ type frame struct {
 
 // layout says what the frames of one part of the expression hold.
 type layout struct {
-	up       *layout
-	size     int
-	captured bool // functions are made in it, so its frames live on
+	up   *layout
+	size int
 }
 
 // scope is what names mean in one part of the expression. Several scopes may
@@ -40,7 +39,6 @@ type compiler struct {
 	scope    *scope
 	depth    int // how many evaluations nest here, since the function around began
 	outer    []string
-	states   map[string]bool
 	dialect  map[string]*function
 	outerIdx map[string]int
 }

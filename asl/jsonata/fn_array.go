@@ -45,10 +45,9 @@ func fnType(_ *run, args []item, _ item) item {
 
 // callback is a function that a built-in one calls for each of many items.
 type callback struct {
-	c    *run
-	fn   item
-	n    int // arguments it looks at
-	args [4]item
+	c  *run
+	fn item
+	n  int // arguments it looks at
 }
 
 func (c *run) callback(fn item) callback {
