@@ -197,10 +197,10 @@ func firstUnit(r rune) rune {
 }
 
 func instant(v value.Value) (time.Time, bool) {
-	if v.Kind() != value.String || strings.ContainsAny(v.Str(), "tz ") {
+	if v.Kind() != value.String {
 		return time.Time{}, false
 	}
-	t, err := time.Parse(time.RFC3339Nano, v.Str())
+	t, err := asl.ParseTimestamp(v.Str())
 	return t, err == nil
 }
 

@@ -21,15 +21,6 @@ func Text(text string) *Data { return &Data{text: text} }
 // ValueData makes Data from a value.
 func ValueData(v value.Value) *Data { return &Data{value: v} }
 
-// ParseData makes Data from text of unknown origin, or returns the
-// *value.SyntaxError that is in it.
-func ParseData(text string) (*Data, error) {
-	if err := value.Valid(text); err != nil {
-		return nil, err
-	}
-	return Text(text), nil
-}
-
 // JSON gives the payload as text.
 func (d *Data) JSON() string {
 	if d.text == "" {

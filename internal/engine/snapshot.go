@@ -149,13 +149,6 @@ func New(x Execution) *Snapshot {
 // Running reports whether the execution has not ended.
 func (s *Snapshot) Running() bool { return s.Status == Running }
 
-// RedrivenAt is when the execution was last begun again, in Unix milliseconds;
-// 0: never.
-func (s *Snapshot) RedrivenAt() int64 { return s.redriven }
-
-// LastEvent is the id of the newest history event.
-func (s *Snapshot) LastEvent() int64 { return s.lastEvent }
-
 // Due is when TimerFired is to be applied, in Unix milliseconds; 0: never.
 func (s *Snapshot) Due() int64 {
 	if !s.Running() {

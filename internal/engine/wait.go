@@ -2,8 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"strings"
-	"time"
 
 	"github.com/lockstep-run/lockstep/asl"
 	"github.com/lockstep-run/lockstep/asl/jsonpath"
@@ -60,11 +58,11 @@ func (a *apply) waitUntil(f *Frame, state *asl.Wait, input *Data) (int64, *failu
 		if failed != nil {
 			return 0, failed
 		}
-		t, ok := parseTimestamp(text)
-		if !ok {
+		t, err := asl.ParseTimestamp(text)
+		if err != nil {
 			return 0, a.queryFailure(f, &asl.QueryError{Location: "Timestamp", Cause: "The Timestamp field cannot be parsed as an ISO-8601 extended offset date-time format string: " + text})
 		}
-		return t, nil
+		return t.UnixMilli(), nil
 	case state.Seconds != nil:
 		return a.now + *state.Seconds*1000, nil
 	case state.SecondsPath != nil:
@@ -75,17 +73,17 @@ func (a *apply) waitUntil(f *Frame, state *asl.Wait, input *Data) (int64, *failu
 		if err != nil {
 			return 0, a.runtimeFailure(f, "The TimestampPath parameter does not reference an input value: "+state.TimestampPath.String())
 		}
-		t, ok := parseTimestamp(v.Str())
-		if !ok {
+		t, err := asl.ParseTimestamp(v.Str())
+		if err != nil {
 			return 0, a.runtimeFailure(f, fmt.Sprintf("The TimestampPath parameter does not reference a valid ISO-8601 extended offset date-time format string: %s == %s", state.TimestampPath, plain(v)))
 		}
-		return t, nil
+		return t.UnixMilli(), nil
 	default:
-		t, ok := parseTimestamp(state.Timestamp)
-		if !ok {
+		t, err := asl.ParseTimestamp(state.Timestamp)
+		if err != nil {
 			return 0, a.runtimeFailure(f, "The Timestamp field cannot be parsed as an ISO-8601 extended offset date-time format string: "+state.Timestamp)
 		}
-		return t, nil
+		return t.UnixMilli(), nil
 	}
 }
 
@@ -112,17 +110,4 @@ func plain(v value.Value) string {
 		return v.Str()
 	}
 	return v.JSON()
-}
-
-// parseTimestamp reads an RFC 3339 time, with the upper-case T and Z that the
-// States Language asks for, as Unix milliseconds.
-func parseTimestamp(s string) (int64, bool) {
-	if strings.ContainsAny(s, "tz ") {
-		return 0, false
-	}
-	t, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil {
-		return 0, false
-	}
-	return t.UnixMilli(), true
 }
