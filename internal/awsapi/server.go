@@ -78,6 +78,10 @@ type Config struct {
 	Logger *slog.Logger     // gets no payloads; default slog.Default()
 	Tasks  Tasks            // for TestState; nil: it needs a mock where it would call one
 
+	// Lacks says that a service in aws-sdk:… has no action of that name, as in
+	// asl.Options.
+	Lacks func(service, action string) bool
+
 	Express Express // nil: EXPRESS machines can be kept, not run
 	// LogGroup says whether there is a log group of that ARN; nil: any is taken.
 	LogGroup func(ctx context.Context, arn string) bool
@@ -114,6 +118,7 @@ type Server struct {
 	redrives redriveTokens
 	express  Express
 	logGroup func(ctx context.Context, arn string) bool
+	lacks    func(service, action string) bool
 }
 
 // NewServer makes a Server over a store and the engine that writes to it. Close
@@ -129,7 +134,7 @@ func NewServer(st store.Store, eng Engine, cfg Config) *Server {
 		cfg.Logger = slog.Default()
 	}
 	s := &Server{store: st, engine: eng, scheme: cfg.Scheme, now: cfg.Now, log: cfg.Logger, tasks: cfg.Tasks, tests: cfg.TestCases}
-	s.express, s.logGroup = cfg.Express, cfg.LogGroup
+	s.express, s.logGroup, s.lacks = cfg.Express, cfg.LogGroup, cfg.Lacks
 	s.prefixes = prefixes{
 		machine:   cfg.Scheme.Machine(""),
 		activity:  cfg.Scheme.Activity(""),
