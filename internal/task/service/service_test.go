@@ -18,6 +18,7 @@ import (
 	"github.com/lockstep-run/lockstep/asl"
 	"github.com/lockstep-run/lockstep/asl/value"
 	"github.com/lockstep-run/lockstep/internal/task"
+	"github.com/lockstep-run/lockstep/internal/task/awsmodel"
 	"github.com/lockstep-run/lockstep/internal/task/tasktest"
 )
 
@@ -152,11 +153,11 @@ func TestRequests(t *testing.T) {
 	check("dynamodb:putItem", `{"TableName":"t","Item":{"id":{"S":"1"}}}`,
 		"POST /", `{"TableName":"t","Item":{"id":{"S":"1"}}}`, "X-Amz-Target", "DynamoDB_20120810.PutItem")
 	check("aws-sdk:dynamodb:query", `{"TableName":"t"}`, "POST /", `{"TableName":"t"}`, "X-Amz-Target", "DynamoDB_20120810.Query")
-	check("aws-sdk:secretsmanager:putSecretValue", `{"SecretId":"s","SecretString":{"a":1},"SecretBinary":"b"}`,
-		"POST /", `{"SecretId":"s","SecretString":"{\"a\":1}","SecretBinary":"Yg=="}`,
+	check("aws-sdk:secretsmanager:putSecretValue", `{"SecretId":"s","SecretString":{"a":1},"SecretBinary":"b","ClientRequestToken":"t"}`,
+		"POST /", `{"SecretId":"s","SecretString":"{\"a\":1}","SecretBinary":"Yg==","ClientRequestToken":"t"}`,
 		"X-Amz-Target", "secretsmanager.PutSecretValue", "Content-Type", "application/x-amz-json-1.1")
-	check("aws-sdk:ecs:runTask", `{"TaskDefinition":"d","Tags":[{"Key":"k"}],"Overrides":{"ContainerOverrides":[{"Name":"c"}]}}`,
-		"POST /", `{"taskDefinition":"d","tags":[{"key":"k"}],"overrides":{"containerOverrides":[{"name":"c"}]}}`)
+	check("aws-sdk:ecs:runTask", `{"TaskDefinition":"d","Tags":[{"Key":"k"}],"Overrides":{"ContainerOverrides":[{"Name":"c"}]},"ClientToken":"t"}`,
+		"POST /", `{"taskDefinition":"d","tags":[{"key":"k"}],"overrides":{"containerOverrides":[{"name":"c"}]},"clientToken":"t"}`)
 	check("aws-sdk:cloudwatchlogs:createLogGroup", `{"LogGroupName":"g","Tags":{"Key":"v"}}`,
 		"POST /", `{"logGroupName":"g","tags":{"Key":"v"}}`)
 	check("sns:publish", `{"TopicArn":"t","Message":{"a":1},"MessageAttributes":{"x":{"DataType":"String","StringValue":"é"}}}`,
@@ -195,8 +196,13 @@ func TestResults(t *testing.T) {
 			f.header[header[i]] = header[i+1]
 		}
 		input := `{"Bucket":"b","Key":"k"}`
-		if !strings.Contains(resource, ":s3:") {
+		switch {
+		case strings.HasSuffix(resource, "listBuckets"), !strings.Contains(resource, ":s3:") && !strings.Contains(resource, "lambda"):
 			input = `{}`
+		case strings.Contains(resource, ":s3:list"):
+			input = `{"Bucket":"b"}`
+		case strings.Contains(resource, "lambda"):
+			input = `{"FunctionName":"f"}`
 		}
 		got, err := run(t, tasks, call(resource, input))
 		if err != nil {
@@ -423,8 +429,23 @@ func FuzzXML(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if out := root.value(map[string]shape{"a": list, "b": number}).JSON(); value.Valid(out) != nil {
-			t.Errorf("%q gives %q", text, out)
+		for _, action := range []string{"listObjectsV2", "getBucketAcl", "listParts"} {
+			call := awsmodel.Find("s3").Actions[action]
+			out := root.value(&awsmodel.Member{Shape: call.Output}).JSON()
+			if value.Valid(out) != nil {
+				t.Errorf("%q gives %q", text, out)
+			}
+		}
+	})
+}
+
+func FuzzCBOR(f *testing.F) {
+	f.Add([]byte("\xa1\x61a\xc1\xfb\x41\xd9\x00\x00\x00\x00\x00\x00"))
+	f.Add([]byte("\x9f\x9f\x9f"))
+	f.Add([]byte("\xbf\x61a\x41\xff\xff"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if v, err := readCBOR(b); err == nil && !v.IsAbsent() && value.Valid(v.JSON()) != nil {
+			t.Errorf("%x gives %s", b, v.JSON())
 		}
 	})
 }

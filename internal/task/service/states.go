@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"net/http"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/lockstep-run/lockstep/asl/value"
 	"github.com/lockstep-run/lockstep/internal/task"
 	"github.com/lockstep-run/lockstep/internal/task/awscall"
+	"github.com/lockstep-run/lockstep/internal/task/awsmodel"
 )
 
 // executions starts executions on this server, and waits for their end where the
@@ -151,15 +153,27 @@ func (x *executions) Cancel(ctx context.Context, _ *task.Call, submitted string)
 
 // call makes a call of the Step Functions API.
 func (x *executions) call(ctx context.Context, action string, in value.Value) (*awscall.Response, error) {
-	d := descriptions["sfn"]
-	return x.services.send(ctx, "sfn", d.jsonRequest(action, in), "StepFunctions", "states", func(r *awscall.Response) *task.Error {
+	model := awsmodel.Find("sfn")
+	request := &awscall.Request{Body: small(in).JSON(), Header: http.Header{
+		"Content-Type": {"application/x-amz-json-" + model.JSONVersion}, "X-Amz-Target": {model.Target + "." + action},
+	}}
+	return x.services.send(ctx, x.services.client(model), request, "StepFunctions", "states", func(r *awscall.Response) *task.Error {
 		f := awscall.Refusal(r)
 		name := "AWSStepFunctionsException"
-		if f.Code == "ValidationException" || f.Code != "" && !general[f.Code] {
+		if model.Errors[f.Code] != "" {
 			name = exception(f.Code)
 		}
 		return task.Fail("StepFunctions."+name, f.CauseV1("AWSStepFunctions"))
 	})
+}
+
+// small is in with the names that its members have on the wire.
+func small(in value.Value) value.Value {
+	out := make([]value.Member, 0, in.Len())
+	for name, v := range in.Members() {
+		out = append(out, value.Member{Key: strings.ToLower(name[:1]) + name[1:], Value: v})
+	}
+	return value.ObjectOf(out)
 }
 
 // named reports whether err is the Step Functions API's exception of the name.
