@@ -29,12 +29,15 @@ func TestClients(t *testing.T) {
 		t.Skip("calls a running server with four clients")
 	}
 	url := serve(t)
-	machines := abs(t, "machines")
+	machines, page := abs(t, "machines"), abs(t, "../../docs/terraform.md")
 	f := func(name string, tour func(t *testing.T) *exec.Cmd) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cmd := tour(t)
 			cmd.Args = append(cmd.Args, url, machines)
+			if name == "terraform" {
+				cmd.Args = append(cmd.Args, page)
+			}
 			if cmd.Env = os.Environ(); mapRuns {
 				cmd.Env = append(cmd.Env, "MAP_RUNS=yes")
 			}
@@ -44,6 +47,7 @@ func TestClients(t *testing.T) {
 	f("aws-cli", func(t *testing.T) *exec.Cmd { return exec.Command("cli/tour.sh", awsCLI(t)) })
 	f("boto3", func(t *testing.T) *exec.Cmd { return boto3(t, "python/tour.py") })
 	f("aws-sdk-go", func(t *testing.T) *exec.Cmd { return goProgram(t, ".") })
+	f("terraform", func(t *testing.T) *exec.Cmd { return goProgram(t, ".") })
 	f("aws-sdk-js", func(t *testing.T) *exec.Cmd { return jsTour(t) })
 }
 

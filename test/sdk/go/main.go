@@ -3,7 +3,8 @@
 //
 //	go run . ENDPOINT MACHINES
 //
-// With MAP_RUNS=yes in the environment, actions on map runs are called too. It
+// With docs/terraform.md as a third argument it makes the calls of Terraform's
+// provider instead. With MAP_RUNS=yes in the environment, actions on map runs are called too. It
 // prints a line for each step, "ok NAME", "skip NAME: why" or "FAIL NAME:
 // why".
 package main
@@ -31,8 +32,8 @@ import (
 var role = aws.String("arn:aws:iam::123456789012:role/tour")
 
 func main() {
-	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: go run . ENDPOINT MACHINES")
+	if len(os.Args) < 3 {
+		fmt.Fprintln(os.Stderr, "usage: go run . ENDPOINT MACHINES [docs/terraform.md]")
 		os.Exit(2)
 	}
 	t := &tour{folder: os.Args[2], called: map[string]bool{}}
@@ -43,10 +44,26 @@ func main() {
 		Retryer:      aws.NopRetryer{},
 		APIOptions:   []func(*middleware.Stack) error{t.watch},
 	})
-	for _, s := range []struct {
-		name string
-		run  func(context.Context)
-	}{
+	steps := t.steps()
+	if len(os.Args) > 3 {
+		steps = (&terraform{tour: t, page: os.Args[3]}).steps()
+	}
+	for _, s := range steps {
+		t.step(s.name, s.run)
+	}
+	if t.failed {
+		os.Exit(1)
+	}
+}
+
+// step is a part of a tour. It may need those before it.
+type step struct {
+	name string
+	run  func(context.Context)
+}
+
+func (t *tour) steps() []step {
+	return []step{
 		{"create", t.create},
 		{"create again", t.createAgain},
 		{"describe", t.describe},
@@ -69,11 +86,6 @@ func main() {
 		{"update", t.update},
 		{"delete", t.delete},
 		{"every action", t.everyAction},
-	} {
-		t.step(s.name, s.run)
-	}
-	if t.failed {
-		os.Exit(1)
 	}
 }
 
