@@ -39,7 +39,8 @@ type settings struct {
 	functions map[string]config.Function
 	models    []config.Model
 	logs      []config.Log
-	mocks     *mock.Config  // nil: none
+	mocks     *mock.Config // nil: none
+	limits    config.Limits
 	retention time.Duration // of Express executions that have ended
 
 	tasks func(*task.Registry) // registers more integrations
@@ -119,7 +120,7 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	counts := &executionCounts{}
 	running, stopWorker := context.WithCancel(context.WithoutCancel(ctx))
 	w, err := worker.New(running, st, tasks, worker.Config{
-		Scheme: s.scheme, Log: s.log, Committed: counts.committed, Fatal: s.fatal, LogOf: logOf(records),
+		Scheme: s.scheme, Log: s.log, Committed: counts.committed, Fatal: s.fatal, LogOf: logOf(records), LimitsOf: limitsOf(s.limits),
 	})
 	if err != nil {
 		stopWorker()
@@ -128,13 +129,17 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	short, stopExpress := context.WithCancel(running)
 	x, err := express.New(short, st, tasks, express.Config{
 		Scheme: s.scheme, Log: s.log, Write: w.Write, Retention: s.retention, LogOf: logOf(records), Committed: counts.committed,
+		PayloadOf: func(machine string) int { payload, _ := s.limits.Of(machine); return payload },
 	})
 	if err != nil {
 		stopExpress()
 		stopWorker()
 		return nil, err
 	}
-	api := awsapi.NewServer(st, w, awsapi.Config{Scheme: s.scheme, Logger: s.log, Tasks: w, Express: x, LogGroup: records.Exists, TestCases: tests})
+	api := awsapi.NewServer(st, w, awsapi.Config{
+		Scheme: s.scheme, Logger: s.log, Tasks: w, Express: x, LogGroup: records.Exists, TestCases: tests,
+		LimitsOf: limitsOf(s.limits), MaxPayload: s.limits.LargestPayload(),
+	})
 	services := service.New(service.Config{Region: s.scheme.Region, States: api, Ended: endOf(w)})
 	srv.onClose(func(context.Context) error { return services.Close() })
 	services.Register(tasks)
@@ -343,6 +348,14 @@ func logRoutes(in []config.Log) []logs.Route {
 		out[i] = logs.Route(l)
 	}
 	return out
+}
+
+// limitsOf says what a machine's executions may have.
+func limitsOf(l config.Limits) func(machine string) engine.Limits {
+	return func(machine string) engine.Limits {
+		payload, history := l.Of(machine)
+		return engine.Limits{Payload: payload, History: history}
+	}
 }
 
 // logOf has the executions of machines logged as their configuration says.

@@ -251,6 +251,7 @@ func (s *Server) describeStateMachine(ctx context.Context, in *input, out []byte
 	o.text("type", m.Type)
 	o.time("creationDate", v.CreatedAt)
 	o.textIf("description", v.Description)
+	s.describeLimits(&o, m)
 	if err := describeRevision(&o, r, m.Type, included); err != nil {
 		return nil, err
 	}

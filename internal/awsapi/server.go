@@ -82,6 +82,11 @@ type Config struct {
 	// LogGroup says whether there is a log group of that ARN; nil: any is taken.
 	LogGroup func(ctx context.Context, arn string) bool
 
+	// LimitsOf says the limits of a machine's executions; nil: AWS's quotas.
+	// MaxPayload is the highest payload limit among them, in bytes; 0: AWS's.
+	LimitsOf   func(machine string) engine.Limits
+	MaxPayload int
+
 	// TestCases, if set, lets the ARN in StartExecution end in # and the name of
 	// a test case, as Step Functions Local does.
 	TestCases TestCases
@@ -114,6 +119,9 @@ type Server struct {
 	redrives redriveTokens
 	express  Express
 	logGroup func(ctx context.Context, arn string) bool
+
+	limitsOf   func(machine string) engine.Limits // nil: AWS's
+	maxPayload int                                // of any machine
 }
 
 // NewServer makes a Server over a store and the engine that writes to it. Close
@@ -130,6 +138,7 @@ func NewServer(st store.Store, eng Engine, cfg Config) *Server {
 	}
 	s := &Server{store: st, engine: eng, scheme: cfg.Scheme, now: cfg.Now, log: cfg.Logger, tasks: cfg.Tasks, tests: cfg.TestCases}
 	s.express, s.logGroup = cfg.Express, cfg.LogGroup
+	s.limitsOf, s.maxPayload = cfg.LimitsOf, max(cfg.MaxPayload, maxPayload)
 	s.prefixes = prefixes{
 		machine:   cfg.Scheme.Machine(""),
 		activity:  cfg.Scheme.Activity(""),
@@ -199,7 +208,7 @@ func (s *Server) answer(r *http.Request, id string, b *buffer) (out []byte, err 
 	if err != nil {
 		return nil, err
 	}
-	if err := readBody(r, b); err != nil {
+	if err := s.readBody(r, b); err != nil {
 		return nil, err
 	}
 	if n := len(b.in); n >= gateFrom {
@@ -280,11 +289,8 @@ func actionName(r *http.Request) string {
 }
 
 // readBody reads the request's body into b.in. An empty one stands for {}.
-func readBody(r *http.Request, b *buffer) error {
-	limit := maxBody
-	if actionName(r) == "GetActivityTask" {
-		limit = maxPollBody
-	}
+func (s *Server) readBody(r *http.Request, b *buffer) error {
+	limit := s.maxBodyOf(actionName(r))
 	if r.ContentLength > int64(limit) {
 		return errTooLarge
 	}
@@ -296,6 +302,19 @@ func readBody(r *http.Request, b *buffer) error {
 		return errTooLarge
 	}
 	return nil
+}
+
+// maxBodyOf is how long a request for an action may be, in bytes. Where payloads
+// may be larger than AWS's, so may be the requests that bring them: text in a
+// JSON string takes more than it has, twice as much being plenty.
+func (s *Server) maxBodyOf(action string) int {
+	switch action {
+	case "GetActivityTask":
+		return maxPollBody
+	case "StartExecution", "StartSyncExecution", "SendTaskSuccess":
+		return maxBody + 2*(s.maxPayload-maxPayload)
+	}
+	return maxBody
 }
 
 // readAll appends what src holds to buf, up to limit bytes.

@@ -18,6 +18,7 @@ type machine struct {
 	name    string
 	roleARN string
 	asl     *asl.Machine
+	limits  engine.Limits
 	log     func(executionARN string, redrives int64, c engine.Chunk) // nil: nothing is logged
 }
 
@@ -68,7 +69,10 @@ func (c *machines) compile(ctx context.Context, id store.RevisionID) (*machine, 
 	if parsed == nil {
 		return nil, fmt.Errorf("%w: compile revision %d of %s: %s", errDefect, id, record.Name, diagnostics)
 	}
-	m := &machine{name: record.Name, roleARN: r.RoleARN, asl: parsed}
+	m := &machine{name: record.Name, roleARN: r.RoleARN, asl: parsed, limits: c.w.cfg.Limits}
+	if c.w.cfg.LimitsOf != nil {
+		m.limits = c.w.cfg.LimitsOf(record.Name)
+	}
 	if c.w.cfg.LogOf != nil {
 		m.log = c.w.cfg.LogOf(record.Name, r)
 	}
