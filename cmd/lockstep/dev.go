@@ -137,6 +137,7 @@ func explain(err error, dir string) error {
 type serverFlags struct {
 	listen, data, store, config string
 	payload, history            string
+	throttle                    bool
 	retention                   time.Duration
 }
 
@@ -148,7 +149,8 @@ func (f *serverFlags) register(flags *pflag.FlagSet, data string) {
 	flags.DurationVar(&f.retention, "express-retention", defaultRetention, "how long Express executions can be looked at when they have ended; 0: not at all")
 	flags.StringVar(&f.payload, "payload-limit", "", "`size` that an input or output may have, up to 4MiB (default 256KiB, as on AWS)")
 	flags.StringVar(&f.history, "history-limit", "", "`number` of events that a history may have, up to 250000 (default 25000, as on AWS)")
-	withEnv(flags, "listen", "data", "store", "config", "express-retention", "payload-limit", "history-limit")
+	flags.BoolVar(&f.throttle, "throttle", false, "refuse calls beyond the rates of an account on AWS, with ThrottlingException")
+	withEnv(flags, "listen", "data", "store", "config", "express-retention", "payload-limit", "history-limit", "throttle")
 }
 
 // settings joins the command line, the environment, the configuration file and
@@ -174,7 +176,7 @@ func (f *serverFlags) settings(flags *pflag.FlagSet) (settings, error) {
 		listen: choose("listen", f.listen, cfg.Listen),
 		data:   choose("data", f.data, cfg.Data),
 		scheme: arn.Default, functions: cfg.Functions, models: cfg.Models, logs: cfg.Logs,
-		limits: cfg.Limits, retention: f.retention,
+		limits: cfg.Limits, throttle: f.throttle || cfg.Throttle && !flags.Changed("throttle"), retention: f.retention,
 		log:   slog.New(slog.NewTextHandler(os.Stderr, nil)),
 		fatal: endBroken,
 	}

@@ -176,3 +176,25 @@ func TestLimitsAreDescribed(t *testing.T) {
 	f("quick", "EXPRESS", ``)
 	f("big-quick", "EXPRESS", `{"payloadBytes":1048576}`)
 }
+
+// One call a second is what AWS lets through of most actions: sooner or later a
+// server that throttles says so to a client that does not wait.
+func TestThrottle(t *testing.T) {
+	s := testSettings(t, t.TempDir())
+	s.throttle = true
+	srv, err := openServer(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newClient(srv.url)
+	t.Cleanup(func() { c.http.CloseIdleConnections(); srv.Close(t.Context()) })
+	for n := 0; ; n++ {
+		err := c.call(t.Context(), "ValidateStateMachineDefinition", fields{"definition": good}, nil)
+		if isAPIError(err, "ThrottlingException") && n >= 100 {
+			break
+		}
+		if err != nil || n > 100_000 {
+			t.Fatalf("call %d: %v", n+1, err)
+		}
+	}
+}

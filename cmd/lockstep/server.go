@@ -41,6 +41,7 @@ type settings struct {
 	logs      []config.Log
 	mocks     *mock.Config // nil: none
 	limits    config.Limits
+	throttle  bool
 	retention time.Duration // of Express executions that have ended
 
 	tasks func(*task.Registry) // registers more integrations
@@ -138,7 +139,7 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	}
 	api := awsapi.NewServer(st, w, awsapi.Config{
 		Scheme: s.scheme, Logger: s.log, Tasks: w, Express: x, LogGroup: records.Exists, TestCases: tests,
-		LimitsOf: limitsOf(s.limits), MaxPayload: s.limits.LargestPayload(),
+		LimitsOf: limitsOf(s.limits), MaxPayload: s.limits.LargestPayload(), Throttle: s.throttle,
 	})
 	services := service.New(service.Config{Region: s.scheme.Region, States: api, Ended: endOf(w)})
 	srv.onClose(func(context.Context) error { return services.Close() })

@@ -32,7 +32,13 @@ func (s *Server) startExecution(ctx context.Context, in *input, out []byte) ([]b
 	if err := s.checkPayload(in, "input", start.Input, start.Machine.Name); err != nil {
 		return nil, err
 	}
-	name := start.Machine.Name
+	name, quota := start.Machine.Name, "StartExecution"
+	if start.Machine.Type == express {
+		quota = expressStart
+	}
+	if err := s.pass(quota); err != nil {
+		return nil, err
+	}
 	if start.Machine.Deleting {
 		return nil, machineDeleting(arn)
 	}

@@ -87,6 +87,9 @@ type Config struct {
 	LimitsOf   func(machine string) engine.Limits
 	MaxPayload int
 
+	// Throttle has calls refused that exceed the quotas of an account on AWS.
+	Throttle bool
+
 	// TestCases, if set, lets the ARN in StartExecution end in # and the name of
 	// a test case, as Step Functions Local does.
 	TestCases TestCases
@@ -122,6 +125,7 @@ type Server struct {
 
 	limitsOf   func(machine string) engine.Limits // nil: AWS's
 	maxPayload int                                // of any machine
+	throttle   throttle
 }
 
 // NewServer makes a Server over a store and the engine that writes to it. Close
@@ -138,6 +142,9 @@ func NewServer(st store.Store, eng Engine, cfg Config) *Server {
 	}
 	s := &Server{store: st, engine: eng, scheme: cfg.Scheme, now: cfg.Now, log: cfg.Logger, tasks: cfg.Tasks, tests: cfg.TestCases}
 	s.express, s.logGroup = cfg.Express, cfg.LogGroup
+	if cfg.Throttle {
+		s.throttle = newThrottle()
+	}
 	s.limitsOf, s.maxPayload = cfg.LimitsOf, max(cfg.MaxPayload, maxPayload)
 	s.prefixes = prefixes{
 		machine:   cfg.Scheme.Machine(""),
@@ -207,6 +214,11 @@ func (s *Server) answer(r *http.Request, id string, b *buffer) (out []byte, err 
 	do, err := route(r)
 	if err != nil {
 		return nil, err
+	}
+	if name := actionName(r); name != "StartExecution" { // which is asked once its machine is known
+		if err := s.pass(name); err != nil {
+			return nil, err
+		}
 	}
 	if err := s.readBody(r, b); err != nil {
 		return nil, err

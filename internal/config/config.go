@@ -32,6 +32,7 @@ type Config struct {
 	Models    []Model             `yaml:"models"`    // the first that matches counts
 	Logs      []Log               `yaml:"logs"`      // the first that matches counts
 	Limits    Limits              `yaml:"limits"`    // of executions
+	Throttle  bool                `yaml:"throttle"`  // calls beyond the rates of AWS
 }
 
 // Limits are what executions may have beyond AWS's quotas. Zero fields are those
@@ -82,7 +83,7 @@ type Model struct {
 
 // keys are the fields of each mapping, in the order of messages.
 var (
-	configKeys   = []string{"listen", "data", "region", "account", "functions", "models", "logs", "limits"}
+	configKeys   = []string{"listen", "data", "region", "account", "functions", "models", "logs", "limits", "throttle"}
 	limitKeys    = []string{"payload", "history", "machines"}
 	functionKeys = []string{"url"}
 	modelKeys    = []string{"match", "provider", "model", "url", "key_env", "timeout"}
@@ -163,6 +164,8 @@ func (r *reader) config(c *Config, n *yaml.Node) {
 			c.Logs = r.logs(v)
 		case "limits":
 			r.limits(v, "limits", limitKeys, &c.Limits)
+		case "throttle":
+			r.flag(v, key, &c.Throttle)
 		}
 	})
 }
@@ -398,6 +401,13 @@ func (r *reader) text(n *yaml.Node, key string, to *string) bool {
 	}
 	*to = n.Value
 	return true
+}
+
+func (r *reader) flag(n *yaml.Node, key string, to *bool) {
+	n = resolve(n)
+	if !isNull(n) && n.Decode(to) != nil {
+		r.problem(n, "%s must be true or false", key)
+	}
 }
 
 func (r *reader) address(n *yaml.Node, key string, to *string) {

@@ -36,6 +36,7 @@ limits:
   machines:
     etl-*: {payload: 2MiB}
     "*-slow": {history: 250000}
+throttle: true
 `
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -54,8 +55,9 @@ limits:
 			{Match: "anthropic.*", Provider: "anthropic", Timeout: 90 * time.Second},
 			{Match: "*", Provider: "openai", Model: "llama3.2", URL: "http://127.0.0.1:11434/v1", KeyEnv: "NONE"},
 		},
-		Logs:   []Log{{"/aws/vendedlogs/*", "stdout"}, {"*", "./executions.jsonl"}},
-		Limits: Limits{History: 100_000, Machines: []MachineLimits{{"etl-*", 2 << 20, 0}, {"*-slow", 0, 250_000}}},
+		Logs:     []Log{{"/aws/vendedlogs/*", "stdout"}, {"*", "./executions.jsonl"}},
+		Limits:   Limits{History: 100_000, Machines: []MachineLimits{{"etl-*", 2 << 20, 0}, {"*-slow", 0, 250_000}}},
+		Throttle: true,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -94,7 +96,7 @@ func TestMistakes(t *testing.T) {
 	}
 	f("lisen: x\nregoin: y", `line 1: unknown key "lisen" in the configuration; did you mean listen?`,
 		`line 2: unknown key "regoin" in the configuration; did you mean region?`)
-	f("port: 1", `line 1: unknown key "port" in the configuration; there are listen, data, region, account, functions, models, logs, limits`)
+	f("port: 1", `line 1: unknown key "port" in the configuration; there are listen, data, region, account, functions, models, logs, limits, throttle`)
 	f("data: a\ndata: b", `line 2: "data" stands twice in the configuration, first in line 1`)
 	f("- a", `line 1: the configuration must be written as key: value`)
 	f("listen: [1]", `line 1: listen must be a text`)
@@ -162,6 +164,7 @@ func TestWrongLimits(t *testing.T) {
 	f("limits: {history: 250001}", "line 1: history must be from 25000, which is AWS's, to 250000, not 250001")
 	f("limits: {history: lots}", `line 1: history must be a number of events such as 100000, not "lots"`)
 	f("limits: {machines: {m: {payloads: 1MiB}}}", `line 1: unknown key "payloads" in the limits of m; did you mean payload?`)
+	f("throttle: often", "line 1: throttle must be true or false")
 	f("limits: {machines: {m: {payload: 1}}}", "line 1: payload must be from 256KiB, which is AWS's, to 4MiB, not 1")
 }
 
