@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"time"
@@ -63,6 +64,10 @@ The exit code is 1 when something could not be copied, and otherwise 0.`,
 			endpoint, err := aws.Endpoint()
 			if err != nil {
 				return err
+			}
+			server, err := url.Parse(to)
+			if err != nil || server.Host == "" || server.User != nil || server.Scheme != "http" && server.Scheme != "https" {
+				return usageError("--to must be the address of a server, such as http://%s", defaultListen)
 			}
 			to = strings.TrimSuffix(to, "/")
 			im.from, im.to = patient{signedClient{aws}}, patient{newClient(to)}

@@ -116,7 +116,11 @@ func (im *importer) machine(ctx context.Context, m listed) result {
 	c := &machineCopy{importer: im, here: im.target.Machine(m.Name), numbers: map[int64]bool{}}
 	c.fate = same
 	err := c.read(ctx, m.arn())
-	if err == nil && c.runs(ctx) {
+	switch {
+	case err != nil:
+	case c.want.Status == "DELETING":
+		c.note("it is being deleted there, and left out")
+	case c.runs(ctx):
 		c.hints()
 		err = c.save(ctx)
 	}

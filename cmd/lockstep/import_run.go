@@ -100,10 +100,10 @@ type listed struct {
 
 func (l listed) arn() string { return l.Machine + l.Activity + l.Version + l.Alias }
 
-// list reads all pages.
+// list reads all pages. A server that has no end of them is given up.
 func (im *importer) list(ctx context.Context, c caller, action string, in fields, member string) (all []listed, err error) {
 	in = maps.Clone(in)
-	for {
+	for range maxPages {
 		var page map[string]any
 		if err := c.call(ctx, action, in, &page); err != nil {
 			return nil, err
@@ -120,7 +120,11 @@ func (im *importer) list(ctx context.Context, c caller, action string, in fields
 		}
 		in["nextToken"] = next
 	}
+	return nil, fmt.Errorf("%s: there are more than %d pages", action, maxPages)
 }
+
+// maxPages is more than AWS's quotas fill: 150,000 machines, a hundred to a page.
+const maxPages = 10_000
 
 func (im *importer) wanted(list []listed) []listed {
 	return slices.DeleteFunc(list, func(l listed) bool { return im.match != nil && !im.match.MatchString(l.Name) })
@@ -160,7 +164,7 @@ func (im *importer) report(kind, name string, r result) {
 		says = "to be " + says
 	}
 	if len(r.words) > 0 {
-		says += ": " + strings.Join(r.words, ", ")
+		says += ": " + printable(strings.Join(r.words, ", "))
 	}
 	fmt.Fprintf(im.out, "[%d/%d] %-8s %s  %s\n", im.done, im.total, kind, printable(name), says)
 	for _, n := range r.notes {

@@ -157,6 +157,37 @@ func TestImportOfVersions(t *testing.T) {
 	f("version 4 cannot be copied: the server has numbers up to 5 already")
 }
 
+// A machine that goes away there is left out, and a list without end given up.
+func TestImportOfOddSources(t *testing.T) {
+	source := fakeAWS{
+		"ListActivities":           `{"activities":[]}`,
+		"ListStateMachines":        `{"stateMachines":[{"name":"m","stateMachineArn":"` + there + `stateMachine:m"}]}`,
+		"DescribeStateMachine":     strings.Replace(machineThere("m", good), "ACTIVE", "DELETING", 1),
+		"ListTagsForResource":      `{"tags":[]}`,
+		"ListStateMachineVersions": `{"stateMachineVersions":[]}`,
+		"ListStateMachineAliases":  `{"stateMachineAliases":[]}`,
+	}
+	run, here := importFrom(t, source)
+	said, err := run()
+	if err != nil || !strings.Contains(said, "it is being deleted there, and left out") {
+		t.Errorf("%v, saying\n%s", err, said)
+	}
+	var list struct {
+		Machines []any `json:"stateMachines"`
+	}
+	if err := here.call(t.Context(), "ListStateMachines", fields{}, &list); err != nil || len(list.Machines) > 0 {
+		t.Errorf("the server has %v (%v)", list.Machines, err)
+	}
+	source["ListStateMachines"] = `{"stateMachines":[],"nextToken":"again"}`
+	if _, err := run(); err == nil || !strings.Contains(err.Error(), "ListStateMachines: there are more than 10000 pages") {
+		t.Errorf("pages without end: %v", err)
+	}
+	source["ListStateMachines"] = `{"stateMachines":[{"name":"m","stateMachineArn":"m"}]}`
+	if _, err := run(); err == nil || !strings.Contains(err.Error(), `"m" is no ARN`) {
+		t.Errorf("a machine without an ARN: %v", err)
+	}
+}
+
 func TestImportRewritesARNs(t *testing.T) {
 	im := &importer{rewrite: true, to: fakeAWS{"TestState": `{"output":"\"arn:aws:states:us-east-1:123456789012:express:x:y:z\""}`}, out: &strings.Builder{}}
 	if err := im.meet(t.Context(), there+"stateMachine:m"); err != nil {
