@@ -162,7 +162,7 @@ map_runs() {
     x=$(sfn start-execution --state-machine-arn "$each" --input '[1,2]' --query executionArn) &&
     first=$(sfn get-activity-task --activity-arn "$activity" --query taskToken) &&
     run=$(sfn list-map-runs --execution-arn "$x" --query 'mapRuns[].mapRunArn') &&
-    is "$(sfn describe-map-run --map-run-arn "$run" --query '[status,itemCounts.total,itemCounts.running]')" $'RUNNING\t2\t1' &&
+    is "$(sfn describe-map-run --map-run-arn "$run" --query '[status,maxConcurrency,itemCounts.running]')" $'RUNNING\t1\t1' &&
     sfn update-map-run --map-run-arn "$run" --max-concurrency 2 &&
     second=$(sfn get-activity-task --activity-arn "$activity" --query taskToken) || return 1
   for task in "$first" "$second"; do sfn send-task-success --task-token "$task" --task-output 1 || return 1; done

@@ -292,11 +292,11 @@ await step("map runs", async () => {
   assert.deepEqual(mapRuns.map((r) => [r.executionArn, r.stateMachineArn]), [[executionArn, `${stateMachineArn}/each`]]);
   const { mapRunArn } = mapRuns[0];
   const one = await call("DescribeMapRun", { mapRunArn });
-  assert.deepEqual([one.status, one.maxConcurrency, one.itemCounts.total, one.itemCounts.running, one.itemCounts.pending], ["RUNNING", 1, 2, 1, 1]);
+  assert.deepEqual([one.status, one.maxConcurrency, one.itemCounts.running], ["RUNNING", 1, 1]);
   await call("UpdateMapRun", { mapRunArn, maxConcurrency: 2, toleratedFailureCount: 1 });
   const second = await call("GetActivityTask", { activityArn: seen.activity });
   const both = await call("DescribeMapRun", { mapRunArn });
-  assert.deepEqual([both.maxConcurrency, both.toleratedFailureCount, both.executionCounts.running], [2, 1, 2]);
+  assert.deepEqual([both.maxConcurrency, both.toleratedFailureCount, both.executionCounts.running, both.itemCounts.total], [2, 1, 2, 2]);
   const { executions } = await call("ListExecutions", { mapRunArn });
   assert.deepEqual(executions.map((x) => x.mapRunArn), [mapRunArn, mapRunArn]);
   for (const { taskToken, input } of [first, second]) await call("SendTaskSuccess", { taskToken, output: input });

@@ -214,7 +214,7 @@ def map_runs():
     first = sfn.get_activity_task(activityArn=seen["activity"])
     (run,) = [r["mapRunArn"] for r in sfn.list_map_runs(executionArn=x)["mapRuns"]]
     one = sfn.describe_map_run(mapRunArn=run)
-    assert (one["status"], one["itemCounts"]["total"], one["itemCounts"]["running"]) == ("RUNNING", 2, 1), one
+    assert (one["status"], one["maxConcurrency"], one["itemCounts"]["running"]) == ("RUNNING", 1, 1), one
     sfn.update_map_run(mapRunArn=run, maxConcurrency=2)
     second = sfn.get_activity_task(activityArn=seen["activity"])
     for task in first, second:
