@@ -26,7 +26,7 @@ func limited(t *testing.T) *client {
 		t.Fatal(err)
 	}
 	c := newClient(srv.url)
-	t.Cleanup(func() { c.http.CloseIdleConnections(); srv.Close(t.Context()) })
+	t.Cleanup(func() { c.http.CloseIdleConnections(); srv.closeSoon(t.Context()) })
 	return c
 }
 
@@ -187,7 +187,7 @@ func TestThrottle(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := newClient(srv.url)
-	t.Cleanup(func() { c.http.CloseIdleConnections(); srv.Close(t.Context()) })
+	t.Cleanup(func() { c.http.CloseIdleConnections(); srv.closeSoon(t.Context()) })
 	for n := 0; ; n++ {
 		err := c.call(t.Context(), "ValidateStateMachineDefinition", fields{"definition": good}, nil)
 		if isAPIError(err, "ThrottlingException") && n >= 100 {
