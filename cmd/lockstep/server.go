@@ -41,7 +41,9 @@ type settings struct {
 	functions map[string]config.Function
 	models    []config.Model
 	logs      []config.Log
-	mocks     *mock.Config  // nil: none
+	mocks     *mock.Config // nil: none
+	limits    config.Limits
+	throttle  bool
 	retention time.Duration // of Express executions that have ended
 	objects   string        // where they are, see objects.Open; "": in the data directory
 
@@ -129,7 +131,7 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	items, stopItems := context.WithCancel(running)
 	mapRuns := maprun.New(items, maprun.Config{Store: st, Scheme: s.scheme, Objects: files, Log: s.log})
 	w, err := worker.New(running, st, tasks, worker.Config{
-		Scheme: s.scheme, Log: s.log, Fatal: s.fatal, LogOf: logOf(records), MapRuns: mapRuns,
+		Scheme: s.scheme, Log: s.log, Fatal: s.fatal, LogOf: logOf(records), LimitsOf: limitsOf(s.limits), MapRuns: mapRuns,
 		Committed: func(c *store.ExecutionCommit) { counts.committed(c); mapRuns.Committed(c) },
 	})
 	if err != nil {
@@ -140,6 +142,7 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	short, stopExpress := context.WithCancel(running)
 	x, err := express.New(short, st, tasks, express.Config{
 		Scheme: s.scheme, Log: s.log, Write: w.Write, Retention: s.retention, LogOf: logOf(records), Committed: counts.committed,
+		PayloadOf: func(machine string) int { payload, _ := s.limits.Of(machine); return payload },
 	})
 	if err != nil {
 		stopExpress()
@@ -148,7 +151,10 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 		return nil, err
 	}
 	mapRuns.Connect(w, x)
-	api := awsapi.NewServer(st, w, awsapi.Config{Scheme: s.scheme, Logger: s.log, Tasks: w, Express: x, MapRuns: mapRuns, LogGroup: records.Exists, TestCases: tests})
+	api := awsapi.NewServer(st, w, awsapi.Config{
+		Scheme: s.scheme, Logger: s.log, Tasks: w, Express: x, MapRuns: mapRuns, LogGroup: records.Exists, TestCases: tests,
+		LimitsOf: limitsOf(s.limits), MaxPayload: s.limits.LargestPayload(), Throttle: s.throttle,
+	})
 	services := service.New(service.Config{Region: s.scheme.Region, States: api, Ended: endOf(w)})
 	srv.onClose(func(context.Context) error { return services.Close() })
 	services.Register(tasks)
@@ -358,6 +364,14 @@ func logRoutes(in []config.Log) []logs.Route {
 		out[i] = logs.Route(l)
 	}
 	return out
+}
+
+// limitsOf says what a machine's executions may have.
+func limitsOf(l config.Limits) func(machine string) engine.Limits {
+	return func(machine string) engine.Limits {
+		payload, history := l.Of(machine)
+		return engine.Limits{Payload: payload, History: history}
+	}
 }
 
 // logOf has the executions of machines logged as their configuration says.

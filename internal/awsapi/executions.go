@@ -30,7 +30,16 @@ func (s *Server) startExecution(ctx context.Context, in *input, out []byte) ([]b
 	if err := s.choose(ctx, arn, &start); err != nil {
 		return nil, err
 	}
-	name := start.Machine.Name
+	if err := s.checkPayload(in, "input", start.Input, start.Machine.Name); err != nil {
+		return nil, err
+	}
+	name, quota := start.Machine.Name, "StartExecution"
+	if start.Machine.Type == express {
+		quota = expressStart
+	}
+	if err := s.pass(quota); err != nil {
+		return nil, err
+	}
 	if start.Machine.Deleting {
 		return nil, machineDeleting(arn)
 	}
@@ -72,7 +81,7 @@ func (s *Server) appendExecution(out []byte, machine, name string) []byte {
 func (s *Server) startOf(in *input) (arn string, start store.Start, err error) {
 	arn = in.text("stateMachineArn", arnText)
 	start.Name = in.keep("name", bounds{min: 1, max: 80})
-	text, given := in.optional("input", payloadText)
+	text, given := in.optional("input", s.payloadText())
 	if start.Input = "{}"; given {
 		start.Input = strings.Clone(text)
 	}
@@ -209,7 +218,6 @@ func included(yes bool) string {
 const (
 	redriveWindow = 14 * 24 * time.Hour
 	maxOpen       = 365 * 24 * time.Hour
-	maxRedrivable = 24_999 // history events
 )
 
 // notRedrivable says in AWS's words why an execution cannot be redriven, ""
@@ -223,7 +231,7 @@ func (s *Server) notRedrivable(ctx context.Context, x *found) (why string, err e
 		return "Execution was started by a Map Run and is redriven with it", nil
 	}
 	switch {
-	case x.LastEvent >= maxRedrivable:
+	case x.LastEvent >= s.limits(x.machine).History-1:
 		return "Execution history event limit exceeded", nil
 	case x.StoppedAt-x.StartedAt >= maxOpen.Milliseconds():
 		return "Execution has exceeded the max execution time", nil

@@ -32,8 +32,11 @@ const MaxDuration = 5 * time.Minute
 type Config struct {
 	Scheme arn.Scheme
 	Limits engine.Limits // Duration and History are set to those of Express executions where they are 0
-	Now    func() time.Time
-	Log    *slog.Logger
+	// PayloadOf, if set, says the payload limit of a machine, in the place of
+	// that in Limits. It gives the same answer each time.
+	PayloadOf func(machine string) int
+	Now       func() time.Time
+	Log       *slog.Logger
 
 	// Write makes a change of the main store durable: the Standard worker's.
 	Write func(ctx context.Context, do func(ctx context.Context, tx store.Tx) error) error
@@ -102,9 +105,17 @@ func New(ctx context.Context, main store.Store, tasks *task.Registry, cfg Config
 	r.ledger = ledger{write: cfg.Write, log: cfg.Log, wake: make(chan struct{}, 1)}
 	r.kept = newKept(main, first, cfg)
 	r.worker, err = worker.New(ctx, r.kept, tasks, worker.Config{
-		Scheme: cfg.Scheme, Limits: cfg.Limits, Now: cfg.Now, Log: cfg.Log, Express: true, LogOf: cfg.LogOf, Committed: r.committed,
+		Scheme: cfg.Scheme, LimitsOf: cfg.limitsOf, Now: cfg.Now, Log: cfg.Log, Express: true, LogOf: cfg.LogOf, Committed: r.committed,
 	})
 	return r, err
+}
+
+func (c *Config) limitsOf(machine string) engine.Limits {
+	limits := c.Limits
+	if c.PayloadOf != nil {
+		limits.Payload = c.PayloadOf(machine)
+	}
+	return limits
 }
 
 // firstID is where this process's ids begin: at the time, in steps that leave

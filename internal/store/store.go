@@ -332,7 +332,7 @@ type MapRun struct {
 	StoppedAt int64         // 0 while it runs
 
 	Redrives   int64 // how often it was begun again
-	RedrivenAt int64 // when last, in Unix milliseconds, and after it had stopped before; 0: never
+	RedrivenAt int64 // when last, in Unix milliseconds, later than its last end and redrive; 0: never
 
 	// Stopping says that nobody waits for its end any more: its children are to
 	// be stopped.

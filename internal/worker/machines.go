@@ -20,6 +20,7 @@ type machine struct {
 	name    string // of a part: the machine's, "/" and the label
 	roleARN string
 	asl     *asl.Machine
+	limits  engine.Limits
 	log     func(executionARN string, redrives int64, c engine.Chunk) // nil: nothing is logged
 }
 
@@ -68,7 +69,7 @@ func (c *machines) of(ctx context.Context, id store.RevisionID, run store.MapRun
 	if child == nil {
 		return nil, fmt.Errorf("%w: state %q of %s is not a distributed Map", errDefect, r.State, whole.name)
 	}
-	part = &machine{name: rootName(whole.name) + "/" + r.Label, roleARN: whole.roleARN, asl: child, log: whole.log}
+	part = &machine{name: rootName(whole.name) + "/" + r.Label, roleARN: whole.roleARN, asl: child, limits: whole.limits, log: whole.log}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.parts) >= maxMachines {
@@ -113,7 +114,10 @@ func (c *machines) compile(ctx context.Context, id store.RevisionID) (*machine, 
 	if parsed == nil {
 		return nil, fmt.Errorf("%w: compile revision %d of %s: %s", errDefect, id, record.Name, diagnostics)
 	}
-	m := &machine{name: record.Name, roleARN: r.RoleARN, asl: parsed}
+	m := &machine{name: record.Name, roleARN: r.RoleARN, asl: parsed, limits: c.w.cfg.Limits}
+	if c.w.cfg.LimitsOf != nil {
+		m.limits = c.w.cfg.LimitsOf(record.Name)
+	}
 	if c.w.cfg.LogOf != nil {
 		m.log = c.w.cfg.LogOf(record.Name, r)
 	}

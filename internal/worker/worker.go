@@ -38,9 +38,12 @@ import (
 type Config struct {
 	Scheme arn.Scheme
 	Limits engine.Limits
-	Now    func() time.Time
-	Go     func(func()) // runs a task beside the worker; default: a goroutine
-	Log    *slog.Logger
+	// LimitsOf, if set, says the limits of a machine's executions, in the place
+	// of Limits. It gives the same answer each time.
+	LimitsOf func(machine string) engine.Limits
+	Now      func() time.Time
+	Go       func(func()) // runs a task beside the worker; default: a goroutine
+	Log      *slog.Logger
 
 	// MaxIdle is how many executions that wait for something outside are kept
 	// in memory, for the time it comes. The others are read again then.
@@ -417,7 +420,7 @@ func (w *Worker) env(id store.ExecutionID, m *machine) *engine.Env {
 		MapRunARN: func(t engine.TaskID, label string) string {
 			return w.cfg.Scheme.MapRun(rootName(m.name), label, w.keys.mapRun(id, t))
 		},
-		Limits: w.cfg.Limits,
+		Limits: m.limits,
 	}
 }
 

@@ -20,7 +20,7 @@ func (s *Store) changeMapRun(id store.ExecutionID, c store.MapRunChange) {
 	case c.Stop:
 		return
 	case there && c.Redrives > r.Redrives:
-		r.Redrives, r.RedrivenAt = c.Redrives, max(c.At, r.StoppedAt+1)
+		r.Redrives, r.RedrivenAt = c.Redrives, max(c.At, r.StoppedAt+1, r.RedrivenAt+1)
 		r.Status, r.StoppedAt, r.Stopping = engine.Running, 0, false
 	case there:
 		return

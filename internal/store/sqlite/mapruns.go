@@ -17,7 +17,7 @@ func (w *writer) changeMapRun(ctx context.Context, id store.ExecutionID, c *stor
 	_, err := w.exec(ctx, `
 		INSERT INTO map_runs (name, execution, frame, attempt, express, status, stopping, started, stopped, redrives, redriven, state, label)
 		VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, ?8, 0, 0, 0, ?6, ?7)
-		ON CONFLICT (name) DO UPDATE SET status = 0, stopping = 0, stopped = 0, redrives = ?9, redriven = max(?8, stopped + 1) WHERE redrives < ?9`,
+		ON CONFLICT (name) DO UPDATE SET status = 0, stopping = 0, stopped = 0, redrives = ?9, redriven = max(?8, stopped + 1, redriven + 1) WHERE redrives < ?9`,
 		c.Name, int64(id), int64(c.Task.Frame), int64(c.Task.Attempt), c.Express, c.State, c.Label, c.At, c.Redrives)
 	return err
 }
