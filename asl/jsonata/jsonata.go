@@ -63,6 +63,9 @@ type Env struct {
 	// to give up; the error is then that of a timeout. It is meant as the last
 	// resort of a caller that has a clock.
 	Deadline func() bool
+
+	// note is told of what the library does in a way of its own. It is for tests.
+	note func(quirk)
 }
 
 // Result is what an expression comes to.
