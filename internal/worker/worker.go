@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -50,6 +51,11 @@ type Config struct {
 	// MaxBacklog is how many tasks may wait for their turn before new
 	// executions are refused with store.ErrBusy.
 	MaxBacklog int
+
+	// Watchdog is how long one Apply may compute on the clock before the
+	// expression that it evaluates is given up; default 30 s. Expressions are
+	// bounded by counts to about a second: this is the last resort.
+	Watchdog time.Duration
 
 	// Express says that the executions are those of EXPRESS machines: several
 	// may have one name, and none is taken out of memory while it runs.
@@ -117,6 +123,11 @@ type Worker struct {
 	doubt   bool         // what is to be done is to be read from the store again, at retryAt
 	retryAt time.Time
 
+	beside bool // what takes long is applied beside the round
+	slots  chan struct{}
+	asides sync.WaitGroup
+	back   []*aside // that are done
+
 	timers     timers
 	activities activities
 	ends       ends
@@ -133,6 +144,7 @@ type execution struct {
 	ended   bool // its last commit is durable
 	refused bool // its last commit did not hold: it is in Worker.refused
 	pins    int  // reasons to stay in memory
+	aside   *aside
 	idleAt  *idleEntry
 
 	env     *engine.Env
@@ -185,6 +197,7 @@ func New(ctx context.Context, st store.Store, tasks *task.Registry, cfg Config) 
 		jobs:    map[runningTask]string{},
 		pools:   map[string]*pool{},
 		ends:    ends{},
+		slots:   make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
 	w.machines.init(w)
 	w.activities.init(w)
@@ -206,6 +219,9 @@ func (c *Config) defaults() {
 	}
 	if c.Scheme == (arn.Scheme{}) {
 		c.Scheme = arn.Default
+	}
+	if c.Watchdog == 0 {
+		c.Watchdog = 30 * time.Second
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -456,7 +472,7 @@ func (w *Worker) put(x *execution, d delivery) {
 }
 
 func (w *Worker) makeReady(x *execution) {
-	if x.ready || x.loading || len(x.mailbox) == 0 {
+	if x.ready || x.loading || x.aside != nil || len(x.mailbox) == 0 {
 		return
 	}
 	x.ready = true
