@@ -28,7 +28,19 @@ type aside struct {
 	done  chan struct{} // closed at the end of one that did not leave
 	left  chan struct{} // closed when it leaves the round
 	began time.Time     // in its slot; zero before it leaves
+	rest  time.Time     // when others are let run next
 }
+
+// An aside rests so long every so often. Were it to yield only, the scheduler
+// would never be idle and would look at the network every 10 ms.
+const (
+	restEvery = time.Millisecond
+	restFor   = 20 * time.Microsecond
+)
+
+// slots are for all workers of the process, which share its processors: all but
+// one, so that what others have to do finds one.
+var slots = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))
 
 // applyBeside applies the first of deliveries. It returns nil if that takes
 // long; takeBack goes on with it then.
@@ -42,7 +54,7 @@ func (w *Worker) applyBeside(b *Batch, x *execution, deliveries []delivery) *asi
 			close(a.done)
 			return
 		}
-		<-w.slots
+		<-slots
 		w.mu.Lock()
 		w.back = append(w.back, a)
 		w.signal()
@@ -72,11 +84,15 @@ func (w *Worker) applyBeside(b *Batch, x *execution, deliveries []delivery) *asi
 func (w *Worker) interrupt(a *aside) bool {
 	if a.began.IsZero() {
 		close(a.left)
-		w.slots <- struct{}{}
+		slots <- struct{}{}
 		a.began = time.Now()
 	}
-	runtime.Gosched() // what others have to do takes less
-	return w.ctx.Err() != nil || time.Since(a.began) > w.cfg.Watchdog
+	now := time.Now()
+	if now.After(a.rest) {
+		time.Sleep(restFor)
+		a.rest = now.Add(restEvery)
+	}
+	return w.ctx.Err() != nil || now.Sub(a.began) > w.cfg.Watchdog
 }
 
 // takeBack adds to b what has come back from the slots.

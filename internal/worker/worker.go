@@ -23,7 +23,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -124,7 +123,6 @@ type Worker struct {
 	retryAt time.Time
 
 	beside bool // what takes long is applied beside the round
-	slots  chan struct{}
 	asides sync.WaitGroup
 	back   []*aside // that are done
 
@@ -197,7 +195,6 @@ func New(ctx context.Context, st store.Store, tasks *task.Registry, cfg Config) 
 		jobs:    map[runningTask]string{},
 		pools:   map[string]*pool{},
 		ends:    ends{},
-		slots:   make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
 	w.machines.init(w)
 	w.activities.init(w)
