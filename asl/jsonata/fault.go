@@ -289,25 +289,26 @@ const (
 
 // run is the state of one evaluation.
 type run struct {
-	env    *Env
-	expr   *Expr
-	root   item
-	steps  int // left
-	bytes  int // left
-	check  int // steps at which the deadline is looked at next
-	checkB int // bytes at which it is, too
-	depth  int // nesting so far
-	deep   int // nesting allowed
-	made   int // arrays and objects made
-	output int
-	args   []item   // the arguments of native calls under way
-	calls  []*site  // the calls under way
-	tail   tailCall // the call that a lambda ends with
-	outer  []item   // variables from outside, once looked up
-	looked []bool   // which of them have been
-	free   []*frame // frames that can be used again
-	now    int64    // milliseconds
-	known  bool     // now has been asked for
+	env      *Env
+	expr     *Expr
+	root     item
+	steps    int // left
+	bytes    int // left
+	check    int // steps at which the deadline is looked at next
+	checkB   int // bytes at which it is, too
+	depth    int // nesting so far
+	deep     int // nesting allowed
+	made     int // arrays and objects made
+	output   int
+	measured int      // values of the result
+	args     []item   // the arguments of native calls under way
+	calls    []*site  // the calls under way
+	tail     tailCall // the call that a lambda ends with
+	outer    []item   // variables from outside, once looked up
+	looked   []bool   // which of them have been
+	free     []*frame // frames that can be used again
+	now      int64    // milliseconds
+	known    bool     // now has been asked for
 
 	// What a small evaluation needs comes in one piece with the run.
 	argRoom  [4]item
@@ -345,8 +346,9 @@ var noEnv Env
 type quirk uint8
 
 const (
-	unchecked   quirk = iota // a partially applied built-in function does not look at its arguments
-	integerKeys              // members whose keys look like integers come first
+	unchecked       quirk = iota // a partially applied built-in function does not look at its arguments
+	integerKeys                  // members whose keys look like integers come first
+	fractionalRound              // $round to a fraction of a digit is NaN, on Step Functions it is rounded down
 )
 
 func or(n, otherwise int) int {

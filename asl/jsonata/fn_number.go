@@ -162,7 +162,7 @@ func exponential(x *big.Float) *big.Float {
 	return sum.SetMantExp(sum, int(k))
 }
 
-func fnRound(_ *run, args []item, _ item) item {
+func fnRound(c *run, args []item, _ item) item {
 	a, p := arg(args, 0), arg(args, 1)
 	if a.isUndefined() {
 		return a
@@ -171,6 +171,9 @@ func fnRound(_ *run, args []item, _ item) item {
 	digits := p.float()
 	if p.isUndefined() {
 		digits = 0
+	}
+	if digits != math.Floor(digits) && c.env.note != nil {
+		c.env.note(fractionalRound)
 	}
 	digits = math.Floor(digits)
 	if digits != 0 {
@@ -303,37 +306,16 @@ func fnFormatBase(c *run, args []item, _ item) item {
 	if radix == 10 {
 		return str(numberText(f))
 	}
-	return str(radixText(f, int64(radix)))
+	return str(radixText(f, int(radix)))
 }
 
 func roundHalfEven(f float64) float64 { return math.RoundToEven(f) }
 
-// radixText writes an integer in a radix, zeros standing for what lies beyond
-// the precision of the number.
-func radixText(f float64, radix int64) string {
+// radixText writes an integer in a radix.
+func radixText(f float64, radix int) string {
 	if f-f != 0 {
 		return numberText(f)
 	}
-	if math.Abs(f) < 1<<53 {
-		return strconv.FormatInt(int64(f), int(radix))
-	}
-	neg := f < 0
-	f = math.Abs(f)
-	var digits []byte
-	for f >= 1<<53 {
-		digits = append(digits, '0')
-		f /= float64(radix)
-	}
-	for f > 0 {
-		d := math.Mod(f, float64(radix))
-		digits = append(digits, "0123456789abcdefghijklmnopqrstuvwxyz"[int(d)])
-		f = (f - d) / float64(radix)
-	}
-	if neg {
-		digits = append(digits, '-')
-	}
-	for i, j := 0, len(digits)-1; i < j; i, j = i+1, j-1 {
-		digits[i], digits[j] = digits[j], digits[i]
-	}
-	return string(digits)
+	n, _ := new(big.Float).SetFloat64(f).Int(nil)
+	return n.Text(radix)
 }

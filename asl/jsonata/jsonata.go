@@ -230,6 +230,9 @@ func (c *run) measure(v value.Value, depth int) {
 	if depth > value.DefaultMaxDepth {
 		c.stackOverflow()
 	}
+	if c.measured++; c.measured%deadlineEvery == 0 {
+		c.pause()
+	}
 	switch v.Kind() {
 	case value.Array:
 		c.output -= 2 + v.Len()

@@ -327,7 +327,7 @@ func (p *datePart) show(c *run, d date, ok bool, z zone) string {
 		f = math.NaN()
 	}
 	if p.component == 'Y' && p.digits >= 0 {
-		f = math.Mod(f, math.Pow(10, float64(p.digits)))
+		f = math.Mod(f, raise(10, float64(p.digits)))
 	}
 	if p.named && p.component != 'f' {
 		return p.name(c, f)
@@ -491,7 +491,7 @@ func parseISO(s string) (millis float64, ok bool) {
 		n := 0
 		for n < len(s) && isDigit(s[n]) {
 			if n < 3 {
-				ms += float64(s[n]-'0') * math.Pow(10, float64(2-n))
+				ms += float64(s[n]-'0') * raise(10, float64(2-n))
 			}
 			n++
 		}

@@ -162,7 +162,7 @@ func fnFormatInteger(c *run, args []item, _ item) item {
 		return a
 	}
 	c.step(len(arg(args, 1).str()))
-	c.alloc(4 * len(arg(args, 1).str()))
+	c.alloc(80 * len(arg(args, 1).str()))
 	return str(parseIntegerPicture(arg(args, 1).str()).format(c, math.Floor(a.float())))
 }
 
@@ -318,7 +318,7 @@ func wordsOf(f float64, follows, ordinal bool) string {
 		return rest(comma+fewWords[int(f)/100]+" Hundred", math.Mod(f, 100))
 	}
 	power := min(int(math.Floor(math.Log10(f)/3)), len(powerWords))
-	factor := math.Pow(10, float64(power*3))
+	factor := raise(10, float64(power*3))
 	many := math.Floor(f / factor)
 	return rest(comma+wordsOf(many, false, false)+" "+powerWords[power-1], f-many*factor)
 }
@@ -337,8 +337,8 @@ var wordValues = func() map[string]float64 {
 	}
 	m["hundred"], m["hundredth"] = 100, 100
 	for i, w := range powerWords {
-		m[strings.ToLower(w)] = math.Pow(10, float64(i+1)*3)
-		m[strings.ToLower(w)+"th"] = math.Pow(10, float64(i+1)*3)
+		m[strings.ToLower(w)] = raise(10, float64(i+1)*3)
+		m[strings.ToLower(w)+"th"] = raise(10, float64(i+1)*3)
 	}
 	return m
 }()
@@ -425,7 +425,7 @@ func fnParseInteger(c *run, args []item, _ item) item {
 		return a
 	}
 	c.step(len(arg(args, 1).str()) + len(a.str()))
-	c.alloc(4*len(arg(args, 1).str()) + 8*len(a.str()))
+	c.alloc(80*len(arg(args, 1).str()) + 8*len(a.str()))
 	return number(parseIntegerPicture(arg(args, 1).str()).parse(c, a.str()))
 }
 

@@ -248,7 +248,7 @@ func (st *numberStyle) format(c *run, f float64, p *subPicture) string {
 	}
 	mantissa, exponent := f, 0
 	if p.minExponent > 0 {
-		most, least := math.Pow(10, float64(p.scale)), math.Pow(10, float64(p.scale-1))
+		most, least := raise(10, float64(p.scale)), raise(10, float64(p.scale-1))
 		for mantissa < least { // for what is not positive the library never ends
 			c.step(1)
 			if mantissa <= 0 {
