@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/lockstep-run/lockstep/asl"
@@ -15,10 +16,11 @@ const maxMachines = 1000
 
 // machine is a compiled revision with what executions need to know of it.
 type machine struct {
-	name    string
-	roleARN string
-	asl     *asl.Machine
-	log     func(executionARN string, redrives int64, c engine.Chunk) // nil: nothing is logged
+	name     string
+	roleARN  string
+	asl      *asl.Machine
+	computes bool                                                      // has expressions that may take long
+	log      func(executionARN string, redrives int64, c engine.Chunk) // nil: nothing is logged
 }
 
 // machines compiles revisions, once each while they are in use.
@@ -69,6 +71,8 @@ func (c *machines) compile(ctx context.Context, id store.RevisionID) (*machine, 
 		return nil, fmt.Errorf("%w: compile revision %d of %s: %s", errDefect, id, record.Name, diagnostics)
 	}
 	m := &machine{name: record.Name, roleARN: r.RoleARN, asl: parsed}
+	// What hides the language's name behind escapes has a backslash.
+	m.computes = strings.Contains(r.Definition, "JSONata") || strings.Contains(r.Definition, `\`)
 	if c.w.cfg.LogOf != nil {
 		m.log = c.w.cfg.LogOf(record.Name, r)
 	}

@@ -114,7 +114,7 @@ func (w *Worker) applyAll(b *Batch, x *execution, deliveries []delivery) {
 		}
 		var step engine.Step
 		var err error
-		if w.beside {
+		if w.beside && x.machine.computes {
 			a := w.applyBeside(b, x, deliveries[i:])
 			if a == nil { // the rest follows when it comes back
 				return
