@@ -123,6 +123,7 @@ func FuzzCompressed(f *testing.F) {
 	})
 }
 
+// Shortening what the fuzzer finds takes it long here: -fuzzminimizetime 10x.
 func FuzzParquet(f *testing.F) {
 	f.Add(parquetOf(smallRows(20), 7), uint8(3))
 	f.Add(parquetOf([]sensor{{ID: 1, Tags: []string{"x"}, Visits: []place{{}, {}}}, {}}, 7), uint8(0))
