@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -133,10 +134,19 @@ func explain(err error, dir string) error {
 	return fmt.Errorf("%w with --data", err)
 }
 
+// objectsByEnvironment is s3 where the environment says which endpoint S3 has,
+// as it does for AWS's SDKs.
+func objectsByEnvironment() string {
+	if os.Getenv("AWS_ENDPOINT_URL_S3") != "" || os.Getenv("AWS_ENDPOINT_URL") != "" {
+		return "s3"
+	}
+	return ""
+}
+
 // serverFlags are the flags of every command that runs a server.
 type serverFlags struct {
-	listen, data, store, config string
-	retention                   time.Duration
+	listen, data, store, config, objects string
+	retention                            time.Duration
 }
 
 func (f *serverFlags) register(flags *pflag.FlagSet, data string) {
@@ -145,7 +155,8 @@ func (f *serverFlags) register(flags *pflag.FlagSet, data string) {
 	flags.StringVar(&f.store, "store", "", "`URL` of the store: sqlite:DIRECTORY (default: sqlite: and the data directory)")
 	flags.StringVar(&f.config, "config", "", "configuration `file`, such as lockstep.yaml: functions, models, logs, region, account")
 	flags.DurationVar(&f.retention, "express-retention", defaultRetention, "how long Express executions can be looked at when they have ended; 0: not at all")
-	withEnv(flags, "listen", "data", "store", "config", "express-retention")
+	flags.StringVar(&f.objects, "objects", "", "where the objects are that distributed Maps read and write: a `directory` of buckets, s3, or the URL of an S3 endpoint; default: s3 if AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL is set, else objects in the data directory")
+	withEnv(flags, "listen", "data", "store", "config", "express-retention", "objects")
 }
 
 // settings joins the command line, the environment, the configuration file and
@@ -171,9 +182,9 @@ func (f *serverFlags) settings(flags *pflag.FlagSet) (settings, error) {
 		listen: choose("listen", f.listen, cfg.Listen),
 		data:   choose("data", f.data, cfg.Data),
 		scheme: arn.Default, functions: cfg.Functions, models: cfg.Models, logs: cfg.Logs,
-		retention: f.retention,
-		log:       slog.New(slog.NewTextHandler(os.Stderr, nil)),
-		fatal:     endBroken,
+		retention: f.retention, objects: cmp.Or(f.objects, objectsByEnvironment()),
+		log:   slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		fatal: endBroken,
 	}
 	if cfg.Region != "" {
 		s.scheme.Region = cfg.Region

@@ -20,6 +20,8 @@ import (
 	"github.com/lockstep-run/lockstep/internal/engine"
 	"github.com/lockstep-run/lockstep/internal/express"
 	"github.com/lockstep-run/lockstep/internal/logs"
+	"github.com/lockstep-run/lockstep/internal/maprun"
+	"github.com/lockstep-run/lockstep/internal/objects"
 	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/store/sqlite"
 	"github.com/lockstep-run/lockstep/internal/task"
@@ -41,6 +43,7 @@ type settings struct {
 	logs      []config.Log
 	mocks     *mock.Config  // nil: none
 	retention time.Duration // of Express executions that have ended
+	objects   string        // where they are, see objects.Open; "": in the data directory
 
 	tasks func(*task.Registry) // registers more integrations
 	log   *slog.Logger
@@ -116,12 +119,21 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 		tests = mocks
 	}
 
+	files, err := objects.Open(ctx, s.objects, objects.Options{Dir: filepath.Join(s.data, "objects"), Region: s.scheme.Region})
+	if err != nil {
+		return nil, err
+	}
+
 	counts := &executionCounts{}
 	running, stopWorker := context.WithCancel(context.WithoutCancel(ctx))
+	items, stopItems := context.WithCancel(running)
+	mapRuns := maprun.New(items, maprun.Config{Store: st, Scheme: s.scheme, Objects: files, Log: s.log})
 	w, err := worker.New(running, st, tasks, worker.Config{
-		Scheme: s.scheme, Log: s.log, Committed: counts.committed, Fatal: s.fatal, LogOf: logOf(records),
+		Scheme: s.scheme, Log: s.log, Fatal: s.fatal, LogOf: logOf(records), MapRuns: mapRuns,
+		Committed: func(c *store.ExecutionCommit) { counts.committed(c); mapRuns.Committed(c) },
 	})
 	if err != nil {
+		stopItems()
 		stopWorker()
 		return nil, err
 	}
@@ -131,10 +143,12 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	})
 	if err != nil {
 		stopExpress()
+		stopItems()
 		stopWorker()
 		return nil, err
 	}
-	api := awsapi.NewServer(st, w, awsapi.Config{Scheme: s.scheme, Logger: s.log, Tasks: w, Express: x, LogGroup: records.Exists, TestCases: tests})
+	mapRuns.Connect(w, x)
+	api := awsapi.NewServer(st, w, awsapi.Config{Scheme: s.scheme, Logger: s.log, Tasks: w, Express: x, MapRuns: mapRuns, LogGroup: records.Exists, TestCases: tests})
 	services := service.New(service.Config{Region: s.scheme.Region, States: api, Ended: endOf(w)})
 	srv.onClose(func(context.Context) error { return services.Close() })
 	services.Register(tasks)
@@ -146,6 +160,7 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	ready := &atomic.Bool{}
 	go awaitRecovery(running, w, ready)
 	srv.start(stopExpress, func() error { return x.Run(short) })
+	srv.start(stopItems, func() error { return mapRuns.Run(items) })
 	srv.onClose(func(context.Context) error { api.Close(); return nil })
 
 	stopping, stopPolls := context.WithCancel(running)

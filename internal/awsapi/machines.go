@@ -314,8 +314,20 @@ func (s *Server) describeStateMachineForExecution(ctx context.Context, in *input
 		return nil, err
 	}
 	o := newObject(out)
+	name := x.machine
+	if x.Child.Run != 0 {
+		run, err := s.store.MapRunByID(ctx, x.Child.Run)
+		if err != nil {
+			return nil, err
+		}
+		root, _, _ := strings.Cut(x.machine, "/")
+		name = root
+		o.text("mapRunArn", s.scheme.MapRun(root, run.Label, run.Name))
+		o.text("label", run.Label)
+		r.Definition = childDefinition(r.Definition, run.State)
+	}
 	o.text("stateMachineArn", s.scheme.Machine(x.machine))
-	o.text("name", x.machine)
+	o.text("name", name)
 	o.time("updateDate", r.CreatedAt)
 	if err := describeRevision(&o, r, standard, x.included); err != nil {
 		return nil, err

@@ -69,6 +69,25 @@ type Express interface {
 	Start(ctx context.Context, s store.Start) (startedAt int64, err error)
 	// Sync returns how the execution ended. It ends with ctx.
 	Sync(ctx context.Context, s store.Start) (store.Execution, error)
+	// Recent lists executions that run or ended not long ago, as the store's
+	// Executions does.
+	Recent(ctx context.Context, q store.ExecutionQuery) ([]store.Execution, error)
+	// Lookup finds one of these by the three parts of its ARN, or returns
+	// store.ErrNotFound.
+	Lookup(ctx context.Context, machine, name, uuid string) (store.Execution, error)
+	// ARN is the ARN of one.
+	ARN(id store.ExecutionID, machine, name string) string
+	// History reads its history, as the store's History does.
+	History(ctx context.Context, id store.ExecutionID, from int64, newestFirst bool, yield func(engine.Chunk) bool) error
+}
+
+// MapRuns knows how Map Runs are doing. Their names are what their ARNs end in.
+type MapRuns interface {
+	// Find returns store.ErrNotFound for a run that is not there.
+	Find(ctx context.Context, name string) (store.MapRunView, error)
+	// Update returns when the change is durable. A run that has ended gives
+	// store.ErrEnded.
+	Update(ctx context.Context, name string, s store.MapRunSettings) error
 }
 
 // Config is what a Server is set up with. Zero fields have defaults.
@@ -79,6 +98,7 @@ type Config struct {
 	Tasks  Tasks            // for TestState; nil: it needs a mock where it would call one
 
 	Express Express // nil: EXPRESS machines can be kept, not run
+	MapRuns MapRuns // nil: there are none
 	// LogGroup says whether there is a log group of that ARN; nil: any is taken.
 	LogGroup func(ctx context.Context, arn string) bool
 
@@ -113,6 +133,7 @@ type Server struct {
 	sweeps   sweeps
 	redrives redriveTokens
 	express  Express
+	mapRuns  MapRuns
 	logGroup func(ctx context.Context, arn string) bool
 }
 
@@ -129,7 +150,7 @@ func NewServer(st store.Store, eng Engine, cfg Config) *Server {
 		cfg.Logger = slog.Default()
 	}
 	s := &Server{store: st, engine: eng, scheme: cfg.Scheme, now: cfg.Now, log: cfg.Logger, tasks: cfg.Tasks, tests: cfg.TestCases}
-	s.express, s.logGroup = cfg.Express, cfg.LogGroup
+	s.express, s.mapRuns, s.logGroup = cfg.Express, cfg.MapRuns, cfg.LogGroup
 	s.prefixes = prefixes{
 		machine:   cfg.Scheme.Machine(""),
 		activity:  cfg.Scheme.Activity(""),

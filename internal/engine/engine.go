@@ -60,7 +60,9 @@ type Env struct {
 	Token func(TaskID) string
 	// ActivityExists says whether an activity is registered under the ARN.
 	ActivityExists func(arn string) bool
-	Limits         Limits
+	// MapRunARN derives the ARN of a Map Run from its state's attempt.
+	MapRunARN func(t TaskID, label string) string
+	Limits    Limits
 	// Took, if set, is told by which of its ways a state goes on, which history
 	// does not say: index counts the state's rules, retriers or catchers from 0.
 	Took func(state string, w Way, index int)
@@ -131,6 +133,16 @@ func Resume(env *Env, s *Snapshot) (commands []Command, more bool, err error) {
 		switch f.phase {
 		case ready, redo:
 			more = true
+		case mapping:
+			state, ok := env.Machine.State(f.state).(*asl.Map)
+			if !ok {
+				return nil, false, fmt.Errorf("engine: state %q of %s is not a Map", f.state, s.Execution.ARN)
+			}
+			start, err := a.mapRunAgain(f, state)
+			if err != nil {
+				return nil, false, err
+			}
+			commands = append(commands, start)
 		case dispatch, submitted:
 			if f.phase == submitted && !f.polled() {
 				continue
@@ -185,6 +197,8 @@ func (a *apply) event(ev Event) error {
 		return a.activityStarted(ev)
 	case TimerFired:
 		return a.timerFired()
+	case MapRunEnded:
+		return a.mapRunEnded(ev)
 	case Redriven:
 		return a.redrive(ev)
 	case Stopped:
@@ -263,6 +277,7 @@ func (a *apply) goTo(f *Frame, state string) {
 	f.state, f.phase = state, ready
 	f.due, f.timeoutAt, f.heartbeat = 0, 0, 0
 	f.retries, f.retried = nil, 0
+	f.scheduled = 0
 	a.touch(f)
 	a.stack = append(a.stack, f)
 }
@@ -426,6 +441,8 @@ func (a *apply) checkHistory() {
 		switch f.phase {
 		case dispatch, submitted, queued, started:
 			a.cancel(f)
+		case mapping:
+			a.stopMapRun(f)
 		}
 	}
 	a.record(&HistoryEvent{Type: ExecutionFailedType, Previous: a.lastEvent, Error: &name, Cause: &cause})

@@ -69,8 +69,9 @@ type Runner struct {
 // run is an execution under way.
 type run struct {
 	bytes   int
-	durable bool              // has a row in the main store
-	ended   chan engine.Delta // cap 1; nil: nobody waits
+	durable bool                      // has a row in the main store
+	ended   chan engine.Delta         // cap 1; nil: nobody waits
+	child   func(engine.Delta, error) // of a Map Run's child
 }
 
 // New makes a runner that finds machines in main.
@@ -252,6 +253,33 @@ func (r *Runner) Sync(ctx context.Context, s store.Start) (x store.Execution, er
 	}
 }
 
+// Child runs an execution with a reserved id that belongs to a Map Run. Done is
+// called once, with how it ended or why it could not begin, and must return
+// quickly; store.ErrBusy says that too much is under way. Nothing of it outlives
+// the process: the run starts it again.
+func (r *Runner) Child(ctx context.Context, s store.Start, done func(engine.Delta, error)) {
+	if err := r.enter(s.ID, &run{bytes: len(s.Input), child: done}, false); err != nil {
+		done(engine.Delta{}, err)
+		return
+	}
+	r.worker.Begin(ctx, s, func(_ store.Execution, _ bool, err error) {
+		if err != nil && r.leave(s.ID) != nil {
+			done(engine.Delta{}, err)
+		}
+	})
+}
+
+// ARN is the ARN of an execution by its id and the names of its machine and its
+// own.
+func (r *Runner) ARN(id store.ExecutionID, machine, name string) string {
+	return r.worker.ExecutionARN(id, machine, name)
+}
+
+// Stop ends an execution that runs; one that does not is passed over.
+func (r *Runner) Stop(ctx context.Context, id store.ExecutionID) {
+	r.worker.Post(context.WithoutCancel(ctx), id, engine.Stopped{At: r.cfg.Now()}, nil)
+}
+
 // enter counts an execution in, if there is room for it or if it must.
 func (r *Runner) enter(id store.ExecutionID, this *run, must bool) error {
 	this.bytes += 1 << 10 // about what an execution takes beside its input
@@ -290,6 +318,8 @@ func (r *Runner) committed(c *store.ExecutionCommit) {
 	case this == nil:
 	case this.ended != nil:
 		this.ended <- c.Delta
+	case this.child != nil:
+		this.child(c.Delta, nil)
 	case this.durable:
 		r.ledger.drop(c.ID)
 	}
@@ -299,6 +329,12 @@ func (r *Runner) committed(c *store.ExecutionCommit) {
 // newest first, as store.Store.Executions does.
 func (r *Runner) Recent(ctx context.Context, q store.ExecutionQuery) ([]store.Execution, error) {
 	return r.kept.Executions(ctx, q)
+}
+
+// Lookup finds a recent execution by the three parts of its ARN, or returns
+// store.ErrNotFound.
+func (r *Runner) Lookup(ctx context.Context, machine, name, uuid string) (store.Execution, error) {
+	return r.worker.LookupExpress(ctx, machine, name, uuid)
 }
 
 // Execution finds a recent execution, or returns store.ErrNotFound.

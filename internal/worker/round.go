@@ -214,6 +214,7 @@ func (w *Worker) Close(b *Batch) {
 			c.New = x.fresh
 		}
 		w.activities.gather(c, e.commands)
+		w.gatherMapRuns(c, e.commands)
 		x.version++
 		x.entry = nil
 	}
@@ -279,6 +280,8 @@ func (w *Worker) act(b *Batch) {
 				w.dispatch(l.x, cmd)
 			case *engine.Poll:
 				w.poll(l.x, cmd)
+			case *engine.StartMapRun:
+				w.startMapRun(l.x, cmd)
 			}
 		}
 	}
