@@ -55,7 +55,7 @@ sim: ## Simulate SEEDS worlds with faults
 
 long: build ## What takes longer than CI may: SEEDS worlds, KILLS crashes, every fuzz target for FUZZTIME or a share of DEEPFUZZ minutes, JSONata against the reference, benches
 	$(MAKE) --no-print-directory sim
-	$(GO) -C test/crash test -count=1 -v -timeout 0 ./... -kills=$(KILLS) -cuts=$(KILLS) -bad=500 -waiting=100000
+	$(GO) -C test/crash test -count=1 -v -timeout 0 ./... -kills=$(KILLS) -cuts=$(KILLS) -bad=500 -waiting=100000 -rows=1000000
 	scripts/fuzz $(FUZZTIME) $(DEEPFUZZ)
 	if npm ci --silent --no-audit --no-fund --prefix asl/jsonata/testdata/oracle; \
 	then for seed in 1 2 3 4 5; do $(GO) test -count=1 -v -timeout 0 -run Differential ./asl/jsonata -exprs=100000 -seed=$$seed | tail -n 12; done; \
