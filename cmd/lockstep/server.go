@@ -178,8 +178,12 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	mux.Handle("GET /metrics", metrics{counts, w, x, st})
 	mux.HandleFunc("/api/", serveNotFound)
 	mux.Handle("GET /{$}", welcome{srv.url, s.scheme, s.data})
+	handler, err := withObjects(mux, files, s.log)
+	if err != nil {
+		return nil, err
+	}
 	web := &http.Server{
-		Handler:           onlyOwnPages(mux),
+		Handler:           onlyOwnPages(handler),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       2 * time.Minute, // not shorter than a long poll: when it is over, so is the request
 		IdleTimeout:       2 * time.Minute,
