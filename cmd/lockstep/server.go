@@ -20,6 +20,8 @@ import (
 	"github.com/lockstep-run/lockstep/internal/engine"
 	"github.com/lockstep-run/lockstep/internal/express"
 	"github.com/lockstep-run/lockstep/internal/logs"
+	"github.com/lockstep-run/lockstep/internal/maprun"
+	"github.com/lockstep-run/lockstep/internal/objects"
 	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/store/sqlite"
 	"github.com/lockstep-run/lockstep/internal/task"
@@ -40,8 +42,11 @@ type settings struct {
 	functions map[string]config.Function
 	models    []config.Model
 	logs      []config.Log
-	mocks     *mock.Config  // nil: none
+	mocks     *mock.Config // nil: none
+	limits    config.Limits
+	throttle  bool
 	retention time.Duration // of Express executions that have ended
+	objects   string        // where they are, see objects.Open; "": in the data directory
 
 	tasks func(*task.Registry) // registers more integrations
 	log   *slog.Logger
@@ -117,25 +122,40 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 		tests = mocks
 	}
 
+	files, err := objects.Open(ctx, s.objects, objects.Options{Dir: filepath.Join(s.data, "objects"), Region: s.scheme.Region})
+	if err != nil {
+		return nil, err
+	}
+
 	counts := &executionCounts{}
 	running, stopWorker := context.WithCancel(context.WithoutCancel(ctx))
+	items, stopItems := context.WithCancel(running)
+	mapRuns := maprun.New(items, maprun.Config{Store: st, Scheme: s.scheme, Objects: files, Log: s.log})
 	w, err := worker.New(running, st, tasks, worker.Config{
-		Scheme: s.scheme, Log: s.log, Committed: counts.committed, Fatal: s.fatal, LogOf: logOf(records),
+		Scheme: s.scheme, Log: s.log, Fatal: s.fatal, LogOf: logOf(records), LimitsOf: limitsOf(s.limits), MapRuns: mapRuns,
+		Committed: func(c *store.ExecutionCommit) { counts.committed(c); mapRuns.Committed(c) },
 	})
 	if err != nil {
+		stopItems()
 		stopWorker()
 		return nil, err
 	}
 	short, stopExpress := context.WithCancel(running)
 	x, err := express.New(short, st, tasks, express.Config{
 		Scheme: s.scheme, Log: s.log, Write: w.Write, Retention: s.retention, LogOf: logOf(records), Committed: counts.committed,
+		PayloadOf: func(machine string) int { payload, _ := s.limits.Of(machine); return payload },
 	})
 	if err != nil {
 		stopExpress()
+		stopItems()
 		stopWorker()
 		return nil, err
 	}
-	api := awsapi.NewServer(st, w, awsapi.Config{Scheme: s.scheme, Logger: s.log, Tasks: w, Express: x, LogGroup: records.Exists, TestCases: tests, Lacks: awsmodel.Lacks})
+	mapRuns.Connect(w, x)
+	api := awsapi.NewServer(st, w, awsapi.Config{
+		Scheme: s.scheme, Logger: s.log, Tasks: w, Express: x, MapRuns: mapRuns, LogGroup: records.Exists, TestCases: tests,
+		LimitsOf: limitsOf(s.limits), MaxPayload: s.limits.LargestPayload(), Throttle: s.throttle, Lacks: awsmodel.Lacks,
+	})
 	services := service.New(service.Config{Region: s.scheme.Region, States: api, Ended: endOf(w)})
 	srv.onClose(func(context.Context) error { return services.Close() })
 	services.Register(tasks)
@@ -147,6 +167,7 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	ready := &atomic.Bool{}
 	go awaitRecovery(running, w, ready)
 	srv.start(stopExpress, func() error { return x.Run(short) })
+	srv.start(stopItems, func() error { return mapRuns.Run(items) })
 	srv.onClose(func(context.Context) error { api.Close(); return nil })
 
 	stopping, stopPolls := context.WithCancel(running)
@@ -158,8 +179,12 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	mux.Handle("GET /metrics", metrics{counts, w, x, st})
 	mux.HandleFunc("/api/", serveNotFound)
 	mux.Handle("GET /{$}", welcome{srv.url, s.scheme, s.data})
+	handler, err := withObjects(mux, files, s.log)
+	if err != nil {
+		return nil, err
+	}
 	web := &http.Server{
-		Handler:           onlyOwnPages(mux),
+		Handler:           onlyOwnPages(handler),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       2 * time.Minute, // not shorter than a long poll: when it is over, so is the request
 		IdleTimeout:       2 * time.Minute,
@@ -344,6 +369,14 @@ func logRoutes(in []config.Log) []logs.Route {
 		out[i] = logs.Route(l)
 	}
 	return out
+}
+
+// limitsOf says what a machine's executions may have.
+func limitsOf(l config.Limits) func(machine string) engine.Limits {
+	return func(machine string) engine.Limits {
+		payload, history := l.Of(machine)
+		return engine.Limits{Payload: payload, History: history}
+	}
 }
 
 // logOf has the executions of machines logged as their configuration says.
