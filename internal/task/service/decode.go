@@ -16,7 +16,10 @@ import (
 type decoder struct {
 	service *awsmodel.Service
 	call    *awsmodel.Call
-	asWire  bool // binary members stay in base64, as the older integrations have them
+	// asWire says that binary members stay in base64 and times are numbers, of
+	// milliseconds, as the older integrations have them.
+	asWire bool
+	read   bool // binary members are text already
 }
 
 // result is an answer's members by name, a stream last (recorded). What the model
@@ -53,9 +56,7 @@ func (d *decoder) body(shape *awsmodel.Shape, r *awscall.Response) []value.Membe
 		if err != nil {
 			return nil
 		}
-		text := *d
-		text.asWire = true // binary members have been read
-		return membersOf(text.json(&awsmodel.Member{Shape: shape}, v))
+		return membersOf((&decoder{read: true}).json(&awsmodel.Member{Shape: shape}, v))
 	}
 	if r.Body == "" {
 		return nil
@@ -168,9 +169,12 @@ func (d *decoder) json(m *awsmodel.Member, v value.Value) value.Value {
 		}
 		return value.ObjectOf(out)
 	case awsmodel.Timestamp:
+		if t, err := readTime(m.Name, v); err == nil && d.asWire {
+			return value.Int(t.UnixMilli())
+		}
 		return fromTime(m, v, "unixTimestamp")
 	case awsmodel.Blob:
-		if v.Kind() == value.String && !d.asWire {
+		if v.Kind() == value.String && !d.asWire && !d.read {
 			return fromBase64(v.Str())
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -46,6 +47,7 @@ type Services struct {
 
 	mu      sync.Mutex
 	clients map[string]*awscall.Client // by the name in aws-sdk:…, made when they are used
+	nextAsk map[string]time.Time       // by the same: when a service may be asked about jobs again
 }
 
 // New makes Services.
@@ -55,7 +57,7 @@ func New(c Config) *Services {
 	}
 	return &Services{
 		region: c.Region, transport: c.Transport, ended: c.Ended,
-		clients: map[string]*awscall.Client{"sfn": awscall.NewLocal(c.States)},
+		clients: map[string]*awscall.Client{"sfn": awscall.NewLocal(c.States)}, nextAsk: map[string]time.Time{},
 	}
 }
 
@@ -87,6 +89,9 @@ func (s *Services) Close() error {
 func (s *Services) Register(r *task.Registry) {
 	for resource, o := range optimized {
 		r.Add(resource, &integration{s, o})
+	}
+	for resource, j := range jobActions {
+		r.Add(resource, &jobs{s, j})
 	}
 	r.Add("states:startExecution", &executions{s})
 	for _, name := range awsmodel.Names() {
