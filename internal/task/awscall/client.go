@@ -164,7 +164,10 @@ type Request struct {
 	Header http.Header
 	// HostPrefix stands in front of the host's name, "bucket.", where the host is
 	// AWS's own.
-	HostPrefix   string
+	HostPrefix string
+	// Host, if set, is the name that the request is for where the endpoint is
+	// another than AWS's own.
+	Host         string
 	Unsigned     bool // the service lets anybody call
 	UnsignedBody bool // the signature leaves the body out
 }
@@ -196,6 +199,9 @@ func (c *Client) Do(ctx context.Context, r *Request, limit int) (*Response, erro
 	}
 	for name, values := range r.Header {
 		req.Header[name] = values
+	}
+	if r.Host != "" && s.elsewhere {
+		req.Host = r.Host
 	}
 	if s.credentials != nil && !r.Unsigned {
 		if err := c.sign(ctx, &s, req, r); err != nil {

@@ -93,6 +93,7 @@ func (s *Services) Register(r *task.Registry) {
 	for resource, j := range jobActions {
 		r.Add(resource, &jobs{s, j})
 	}
+	r.Add("apigateway:invoke", &gateway{s})
 	r.Add("states:startExecution", &executions{s})
 	for _, name := range awsmodel.Names() {
 		r.AddService("aws-sdk:"+name, &sdk{s, name})
