@@ -74,7 +74,7 @@ func tasksTable(t *testing.T) string {
 	var b strings.Builder
 	var services []string
 	for _, r := range resources {
-		if name, ok := strings.CutPrefix(r, "aws-sdk:"); ok {
+		if name, ok := strings.CutPrefix(r, "aws-sdk:"); ok && strings.HasSuffix(name, ":*") {
 			services = append(services, strings.TrimSuffix(name, ":*"))
 			continue
 		}
