@@ -33,6 +33,7 @@ type job struct {
 	// prepare makes parameters those of begin; submitted makes begin's answer the
 	// task's result, or what its end is asked for with.
 	prepare   func(value.Value) (value.Value, error)
+	named     *named // what it is about is found by its name first
 	submitted func(in, answer value.Value) (value.Value, *task.Error)
 
 	describe string   // the action that tells how it stands; "": there is no .sync
@@ -79,6 +80,11 @@ func (j *jobs) Run(ctx context.Context, c *task.Call) (task.Result, error) {
 		defer cancel()
 		ctx = starting
 	}
+	if j.job.named != nil {
+		if send, err = j.find(ctx, c, send); err != nil {
+			return task.Result{}, err
+		}
+	}
 	action := or(j.job.begin, c.Resource.Action)
 	out, r, err := j.call(ctx, c, action, send)
 	if err != nil {
@@ -113,6 +119,54 @@ func (j *jobs) call(ctx context.Context, c *task.Call, action string, in value.V
 	}
 	d := decoder{service: model, call: call, asWire: true}
 	return value.ObjectOf(d.result(r)), r, nil
+}
+
+// named says how a part of a cluster is found that a task names and the service
+// wants by its id.
+type named struct {
+	parameter string // of the task: "InstanceFleetName"
+	list      string // the action that lists the parts
+	of        string // their member in its answer
+	config    string // the parameter that gets the id: "InstanceFleet"
+	id        string // the id's name in there: "InstanceFleetId"
+	as        string // what the service calls config where it wants a list of them
+}
+
+// find puts a part's id in the place of its name.
+func (j *jobs) find(ctx context.Context, c *task.Call, in value.Value) (value.Value, error) {
+	n := j.job.named
+	for _, name := range []string{"ClusterId", n.parameter, n.config} {
+		if in.Get(name).IsAbsent() {
+			return in, describe(c.Input, missing(name))
+		}
+	}
+	if in.Get(n.config).Kind() != value.Object {
+		return in, describe(c.Input, mustBe(n.config, "an OBJECT"))
+	}
+	ask := value.ObjectOf([]value.Member{{Key: "ClusterId", Value: in.Get("ClusterId")}})
+	for page := 0; page < 100; page++ {
+		answer, _, err := j.call(ctx, c, n.list, ask)
+		if err != nil {
+			return in, err
+		}
+		for _, part := range answer.Get(n.of).Items() {
+			if part.Get("Name").Str() != in.Get(n.parameter).Str() {
+				continue
+			}
+			config := in.Get(n.config).With(n.id, part.Get("Id"))
+			if n.as != "" {
+				return in.Without(n.parameter).Without(n.config).With(n.as, value.ArrayOf([]value.Value{config})), nil
+			}
+			return in.Without(n.parameter).With(n.config, config), nil
+		}
+		marker := answer.Get("Marker")
+		if marker.Str() == "" {
+			break
+		}
+		ask = ask.With("Marker", marker)
+	}
+	return in, task.Fail(j.job.family.prefix+"."+j.job.family.name+"Exception",
+		"The cluster has no "+n.config+" of the name "+in.Get(n.parameter).Str()+".")
 }
 
 // Poll asks how a job stands until it has ended, at growing intervals. A service

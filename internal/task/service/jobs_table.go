@@ -71,6 +71,11 @@ var jobActions = map[string]*job{
 	"elasticmapreduce:setClusterTerminationProtection": {family: emrClusters, begin: "setTerminationProtection",
 		prepare: renamed("ClusterId", "JobFlowIds", true)},
 
+	"elasticmapreduce:modifyInstanceFleetByName": {family: emrClusters, begin: "modifyInstanceFleet", named: &named{
+		parameter: "InstanceFleetName", list: "listInstanceFleets", of: "InstanceFleets", config: "InstanceFleet", id: "InstanceFleetId"}},
+	"elasticmapreduce:modifyInstanceGroupByName": {family: emrClusters, begin: "modifyInstanceGroups", named: &named{
+		parameter: "InstanceGroupName", list: "listInstanceGroups", of: "InstanceGroups", config: "InstanceGroup", id: "InstanceGroupId", as: "InstanceGroups"}},
+
 	"emr-containers:createVirtualCluster": {family: emrContainers},
 	"emr-containers:deleteVirtualCluster": {family: emrContainers, describe: "describeVirtualCluster", ask: []string{"Id=in.Id"},
 		status: "VirtualCluster.State", good: []string{"TERMINATED"}, bad: []string{"ARRESTED"}, gone: true, result: "VirtualCluster"},

@@ -233,6 +233,28 @@ func TestJobs(t *testing.T) {
 		`{"job":{"id":"i"}}`, `{"job":{"id":"i","status":"COMPLETE"}}`)
 }
 
+// A part of a cluster is named by tasks, and has an id for the service.
+func TestPartsByName(t *testing.T) {
+	f := func(action, input string, want ...string) {
+		t.Helper()
+		s := &script{t: t, answers: []string{`{"InstanceFleets":[{"Id":"0","Name":"x"}],"InstanceGroups":[{"Id":"0","Name":"x"}],"Marker":"m"}`,
+			`{"InstanceFleets":[{"Id":"1","Name":"n"}],"InstanceGroups":[{"Id":"1","Name":"n"}]}`, `{}`}}
+		tasks, _ := scripted(t, s)
+		if _, err := run(t, tasks, call("elasticmapreduce:"+action, input)); err != nil {
+			t.Errorf("%s: %v", action, err)
+		}
+		if diff := cmp.Diff(want, s.log); diff != "" {
+			t.Errorf("%s: %s", action, diff)
+		}
+	}
+	f("modifyInstanceFleetByName", `{"ClusterId":"c","InstanceFleetName":"n","InstanceFleet":{"TargetSpotCapacity":2}}`,
+		`ListInstanceFleets {"ClusterId":"c"}`, `ListInstanceFleets {"ClusterId":"c","Marker":"m"}`,
+		`ModifyInstanceFleet {"ClusterId":"c","InstanceFleet":{"TargetSpotCapacity":2,"InstanceFleetId":"1"}}`)
+	f("modifyInstanceGroupByName", `{"ClusterId":"c","InstanceGroupName":"n","InstanceGroup":{"InstanceCount":2}}`,
+		`ListInstanceGroups {"ClusterId":"c"}`, `ListInstanceGroups {"ClusterId":"c","Marker":"m"}`,
+		`ModifyInstanceGroups {"ClusterId":"c","InstanceGroups":[{"InstanceCount":2,"InstanceGroupId":"1"}]}`)
+}
+
 // A job that nobody waits for any more is stopped; one that has ended before is
 // no trouble.
 func TestCancelJob(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/aws/smithy-go/encoding/cbor"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lockstep-run/lockstep/asl"
@@ -437,6 +438,33 @@ func FuzzXML(f *testing.F) {
 			}
 		}
 	})
+}
+
+// CBOR is held against the codec of AWS's own SDK.
+func TestCBOR(t *testing.T) {
+	answer := cbor.Encode(cbor.Map{
+		"SubscriberArn": cbor.String("a"), "LastModifiedTime": &cbor.Tag{ID: 1, Value: cbor.Float64(1700000000.5)}, "Unknown": &cbor.Nil{},
+		"StartingPosition": cbor.String("é"),
+	})
+	f := &far{answer: string(answer), header: map[string]string{"Smithy-Protocol": "rpc-v2-cbor", "Content-Type": "application/cbor"}}
+	tasks, _ := open(t, f)
+	got, failed := run(t, tasks, call("aws-sdk:eventbridgev2:updateSubscriber", `{"SubscriberArn":"a","Description":"d","BatchConfiguration":{}}`))
+	if want := `{"LastModifiedTime":"2023-11-14T22:13:20.500Z","StartingPosition":"é","SubscriberArn":"a"}`; failed != nil || got != want {
+		t.Errorf("%s, %v; want %s", got, failed, want)
+	}
+	if want := "POST /service/AWSEventsV2/operation/UpdateSubscriber"; f.request.Method+" "+f.request.RequestURI != want || f.request.Header.Get("Smithy-Protocol") != "rpc-v2-cbor" {
+		t.Errorf("%s %s with %v, want %s", f.request.Method, f.request.RequestURI, f.request.Header, want)
+	}
+	sent, err := cbor.Decode([]byte(f.body))
+	want := cbor.Map{"SubscriberArn": cbor.String("a"), "Description": cbor.String("d"), "BatchConfiguration": cbor.Map{}}
+	if diff := cmp.Diff(cbor.Value(want), sent); err != nil || diff != "" {
+		t.Errorf("sent %v: %s", err, diff)
+	}
+	f.status, f.answer = 400, string(cbor.Encode(cbor.Map{"__type": cbor.String("com.amazonaws.x#ResourceNotFoundException"), "message": cbor.String("m")}))
+	_, failed = run(t, tasks, call("aws-sdk:eventbridgev2:deleteSubscriber", `{"SubscriberArn":"a"}`))
+	if failed == nil || *failed.Name != "EventBridgeV2.ResourceNotFoundException" {
+		t.Errorf("failed with %v", failed)
+	}
 }
 
 func FuzzCBOR(f *testing.F) {

@@ -51,7 +51,7 @@ func (x *executions) Run(ctx context.Context, c *task.Call) (task.Result, error)
 	starting, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	r, err := x.call(starting, "StartExecution", in)
-	if derived && named(err, "ExecutionAlreadyExistsException") {
+	if derived && isNamed(err, "ExecutionAlreadyExistsException") {
 		r, err = x.call(ctx, "DescribeExecution", value.ObjectOf([]value.Member{
 			{Key: "ExecutionArn", Value: value.Str(executionARN(machine, in.Get("Name").Str()))},
 		}))
@@ -97,7 +97,7 @@ func (x *executions) Poll(ctx context.Context, c *task.Call, submitted string) (
 			return ending(c.Resource.Pattern, body(r))
 		case ctx.Err() != nil:
 			return task.Result{}, ctx.Err()
-		case named(err, "ExecutionDoesNotExistException"):
+		case isNamed(err, "ExecutionDoesNotExistException"):
 			return task.Result{}, err
 		case err != nil:
 			pause(ctx)
@@ -145,7 +145,7 @@ func (x *executions) Cancel(ctx context.Context, _ *task.Call, submitted string)
 		return err
 	}
 	_, err = x.call(ctx, "StopExecution", value.ObjectOf([]value.Member{{Key: "ExecutionArn", Value: begun.Get("ExecutionArn")}}))
-	if named(err, "ExecutionDoesNotExistException") {
+	if isNamed(err, "ExecutionDoesNotExistException") {
 		return nil
 	}
 	return err
@@ -176,8 +176,8 @@ func small(in value.Value) value.Value {
 	return value.ObjectOf(out)
 }
 
-// named reports whether err is the Step Functions API's exception of the name.
-func named(err error, name string) bool {
+// isNamed reports whether err is the Step Functions API's exception of the name.
+func isNamed(err error, name string) bool {
 	var e *task.Error
 	return errors.As(err, &e) && e.Name != nil && *e.Name == "StepFunctions."+name
 }
