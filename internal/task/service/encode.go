@@ -355,6 +355,12 @@ func (e *encoder) rest(r *awscall.Request, shape *awsmodel.Shape, in value.Value
 	if err := e.path(r, path, shape, in); err != nil {
 		return err
 	}
+	switch e.service.Name { // what the SDKs know of services beyond their models
+	case "apigateway":
+		r.Header["Accept"] = []string{"application/json"} // HAL otherwise
+	case "glacier":
+		r.Header["X-Amz-Glacier-Version"] = []string{e.service.Version}
+	}
 	r.Query = strings.ReplaceAll(query.Encode(), "+", "%20")
 	if payload := shape.Payload(); payload != nil {
 		return e.payload(r, payload, in.Get(payload.Name))

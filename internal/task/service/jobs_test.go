@@ -96,6 +96,7 @@ type script struct {
 	answers []string // "400 {…}": with that status
 	log     []string
 	times   []time.Time
+	last    *http.Request
 }
 
 func (s *script) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -109,7 +110,7 @@ func (s *script) RoundTrip(r *http.Request) (*http.Response, error) {
 		action = r.Method + " " + r.URL.RequestURI()
 	}
 	s.log = append(s.log, strings.TrimSpace(action+" "+body))
-	s.times = append(s.times, time.Now())
+	s.times, s.last = append(s.times, time.Now()), r
 	if len(s.answers) == 0 {
 		return nil, errors.New("the script is over")
 	}

@@ -49,7 +49,11 @@ func (s *Services) do(ctx context.Context, e *encoder, c *task.Call, in value.Va
 	if err != nil {
 		return nil, describe(c.Input, err)
 	}
-	return s.send(ctx, client, r, prefix, c.Resource.Service, refused)
+	answer, err := s.send(ctx, client, r, prefix, c.Resource.Service, refused)
+	if err == nil && e.service.Name == "s3" && failed(e.call, answer) {
+		return nil, refused(answer)
+	}
+	return answer, err
 }
 
 // refused is an error in the words of AWS's newer SDK.

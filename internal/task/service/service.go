@@ -68,7 +68,7 @@ func (s *Services) client(of *awsmodel.Service) *awscall.Client {
 	c := s.clients[of.Name]
 	if c == nil {
 		c = awscall.New(awscall.Service{
-			ID: of.ID, Host: of.Host, SigningName: of.SigningName, SigningRegion: of.SigningIn, Object: of.Name == "s3",
+			ID: of.ID, Host: of.Host, SigningName: of.SigningName, SigningRegion: of.SigningIn, Object: of.SigningName == "s3",
 		}, s.region, s.transport)
 		s.clients[of.Name] = c
 	}

@@ -440,6 +440,77 @@ func FuzzXML(f *testing.F) {
 	})
 }
 
+// Where AWS itself is called: the host, with what stands in front of it, and what
+// the signature is for.
+func TestHosts(t *testing.T) {
+	s := &script{t: t}
+	tasks, _ := scripted(t, s)
+	t.Setenv("AWS_ENDPOINT_URL", "")
+	f := func(resource, input, url, scope string) {
+		t.Helper()
+		s.answers = []string{`{}`}
+		if _, err := run(t, tasks, call(resource, input)); err != nil {
+			t.Errorf("%s: %v", resource, err)
+		}
+		if got := s.last.URL.String(); got != url {
+			t.Errorf("%s: %s, want %s", resource, got, url)
+		}
+		if a := s.last.Header.Get("Authorization"); scope == "" && a != "" || !strings.Contains(a, scope) {
+			t.Errorf("%s: signed as %q, want %s", resource, a, scope)
+		}
+	}
+	f("aws-sdk:s3:headObject", `{"Bucket":"bucket","Key":"a/b"}`, "https://bucket.s3.us-east-1.amazonaws.com/a/b", "/us-east-1/s3/")
+	f("aws-sdk:s3:headObject", `{"Bucket":"with.dots","Key":"a"}`, "https://s3.us-east-1.amazonaws.com/with.dots/a", "/us-east-1/s3/")
+	f("aws-sdk:s3:listBuckets", `{}`, "https://s3.us-east-1.amazonaws.com/", "/us-east-1/s3/")
+	f("aws-sdk:s3control:listJobs", `{"AccountId":"123456789012"}`, "https://123456789012.s3-control.us-east-1.amazonaws.com/v20180820/jobs", "/us-east-1/s3/")
+	f("aws-sdk:iam:listUsers", `{}`, "https://iam.amazonaws.com", "/us-east-1/iam/")
+	f("aws-sdk:networkmanager:listCoreNetworks", `{}`, "https://networkmanager.us-west-2.amazonaws.com/core-networks", "/us-west-2/networkmanager/")
+	f("aws-sdk:sesv2:getAccount", `{}`, "https://email.us-east-1.amazonaws.com/v2/email/account", "/us-east-1/ses/")
+	f("aws-sdk:cognitoidentity:getId", `{"IdentityPoolId":"i"}`, "https://cognito-identity.us-east-1.amazonaws.com", "")
+	f("apigateway:invoke", `{"ApiEndpoint":"abc.execute-api.eu-west-1.amazonaws.com","Method":"GET","Path":"p"}`,
+		"https://abc.execute-api.eu-west-1.amazonaws.com/p", "")
+}
+
+// S3 may begin to answer before it knows that it will fail.
+func TestLateError(t *testing.T) {
+	f := &far{answer: `<?xml version="1.0"?><Error><Code>SlowDown</Code><Message>m</Message></Error>`}
+	tasks, _ := open(t, f)
+	_, err := run(t, tasks, call("aws-sdk:s3:copyObject", `{"Bucket":"b","Key":"k","CopySource":"b/c"}`))
+	if err == nil || *err.Name != "S3.S3Exception" {
+		t.Errorf("failed with %v", err)
+	}
+}
+
+// Whatever a task is called with, its request is made or refused.
+func FuzzParameters(f *testing.F) {
+	actions := []struct{ service, action string }{
+		{"dynamodb", "putItem"}, {"s3", "putBucketAcl"}, {"s3", "putObject"}, {"ec2", "runInstances"}, {"sns", "publish"}, {"lambda", "createFunction"},
+		{"route53", "changeResourceRecordSets"}, {"eventbridgev2", "putEvents"}, {"s3control", "createJob"}, {"iotdataplane", "publish"}, {"rds", "describeDBInstances"},
+	}
+	f.Add(uint8(0), `{"TableName":"t","Item":{"a":{"L":[{"S":"x"}]}}}`)
+	f.Add(uint8(1), `{"Bucket":"b","AccessControlPolicy":{"Grants":[{"Grantee":{"Type":"x"}}]}}`)
+	f.Add(uint8(2), `{"Bucket":"..","Key":"/../a","Body":null,"Metadata":{"a\n":"b"}}`)
+	f.Add(uint8(3), `{"TagSpecifications":[{"Tags":[]}],"UserData":1}`)
+	f.Add(uint8(4), `{"MessageAttributes":{"a":{"BinaryValue":{}}}}`)
+	f.Fuzz(func(t *testing.T, n uint8, input string) {
+		in, err := value.Parse(input)
+		if err != nil || in.Kind() != value.Object {
+			return
+		}
+		a := actions[int(n)%len(actions)]
+		s := awsmodel.Find(a.service)
+		e := encoder{service: s, call: s.Actions[a.action], token: "t", pathStyle: n > 127}
+		r, err := e.request(given(in))
+		var bad badParameter
+		if err != nil && !errors.As(err, &bad) {
+			t.Errorf("%s:%s with %s: %v", a.service, a.action, input, err)
+		}
+		if err == nil && r.EscapedPath != "" && r.EscapedPath[0] != '/' {
+			t.Errorf("%s:%s with %s: the path is %s", a.service, a.action, input, r.EscapedPath)
+		}
+	})
+}
+
 // CBOR is held against the codec of AWS's own SDK.
 func TestCBOR(t *testing.T) {
 	answer := cbor.Encode(cbor.Map{
