@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -102,7 +103,7 @@ var (
 	functionKeys = []string{"url"}
 	modelKeys    = []string{"match", "provider", "model", "url", "key_env", "timeout", "script", "rate"}
 	gateKeys     = []string{"machine", "state", "path", "json", "schema", "empty", "refusal"}
-	providers    = []string{"anthropic", "bedrock", "hash-embedder", "lexicon", "openai", "script"}
+	providers    = []string{"anthropic", "bedrock", "extractor", "hash-embedder", "lexicon", "openai", "script"}
 )
 
 // Load reads the file at path. The error names the file, all lines that are
@@ -124,6 +125,18 @@ func Load(path string) (*Config, error) {
 	c, err := Parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	// Files that belong to the configuration lie beside it.
+	beside := func(name *string) {
+		if *name != "" && !filepath.IsAbs(*name) {
+			*name = filepath.Join(filepath.Dir(path), *name)
+		}
+	}
+	for i := range c.Models {
+		beside(&c.Models[i].Script)
+	}
+	for i := range c.Gates {
+		beside(&c.Gates[i].Schema)
 	}
 	return c, nil
 }

@@ -57,9 +57,9 @@ throttle: true
 		Models: []Model{
 			{Match: "anthropic.*", Provider: "anthropic", Timeout: 90 * time.Second},
 			{Match: "*", Provider: "openai", Model: "llama3.2", URL: "http://127.0.0.1:11434/v1", KeyEnv: "NONE"},
-			{Match: "tests.*", Provider: "script", Script: "replies.yaml", Rate: 0.5},
+			{Match: "tests.*", Provider: "script", Script: filepath.Join(filepath.Dir(path), "replies.yaml"), Rate: 0.5},
 		},
-		Gates:    []Gate{{Machine: "moderator", State: "Rate", Path: "$.Body.content[0].text", JSON: true, Schema: "rate.json", Empty: "refuse", Refusal: "refuse"}},
+		Gates:    []Gate{{Machine: "moderator", State: "Rate", Path: "$.Body.content[0].text", JSON: true, Schema: filepath.Join(filepath.Dir(path), "rate.json"), Empty: "refuse", Refusal: "refuse"}},
 		Logs:     []Log{{"/aws/vendedlogs/*", "stdout"}, {"*", "./executions.jsonl"}},
 		Limits:   Limits{History: 100_000, Machines: []MachineLimits{{"etl-*", 2 << 20, 0}, {"*-slow", 0, 250_000}}},
 		Throttle: true,
@@ -112,7 +112,7 @@ func TestMistakes(t *testing.T) {
 	f("functions: {f: {url: x}}", `line 1: url must be an address with http:// or https://`)
 	f("functions: {f: {url: 'http://me:secret@x/'}}", `line 1: url must not hold a password`)
 	f("models: {}", `line 1: models must be a list: each begins with - match:`)
-	f("models:\n- match: a", `line 2: a model needs provider: one of anthropic, bedrock, hash-embedder, lexicon, openai, script`)
+	f("models:\n- match: a", `line 2: a model needs provider: one of anthropic, bedrock, extractor, hash-embedder, lexicon, openai, script`)
 	f("models:\n- provider: lexicon", `line 2: a model needs match: a ModelId, or a pattern such as anthropic.*`)
 	f("models:\n- {match: a, provider: antropic}", `line 2: unknown provider "antropic"; did you mean anthropic?`)
 	f("models:\n- {match: a, provider: openai, key_env: sk-123}",

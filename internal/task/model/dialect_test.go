@@ -268,3 +268,20 @@ func TestHashEmbedder(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestExtractor(t *testing.T) {
+	f := func(question, want string) {
+		t.Helper()
+		text := "<documents>Refunds take five days. We ship to all of Europe!\nGift cards never expire.</documents><question>" + question + "</question>"
+		got, err := models(t).Run(t.Context(), call(model.Extractor, `{"messages":[{"role":"user","content":`+value.Str(text).JSON()+`}]}`))
+		if err != nil || !strings.Contains(got.Output, `"text":"`+want+`"`) {
+			t.Errorf("%s, %v, want %s", got.Output, err, want)
+		}
+	}
+	f("How many days do refunds take?", "Refunds take five days.")
+	f("Where in Europe do you ship?", "We ship to all of Europe!")
+	f("Do gift cards expire?", "Gift cards never expire.")
+	f("Quantum?", "The documents do not say.")
+	_, err := models(t).Run(t.Context(), call(model.Extractor, hello))
+	check(t, err, "Bedrock.ValidationException", "The last message has no <question>")
+}

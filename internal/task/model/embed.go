@@ -74,7 +74,7 @@ func embedding(text string) []float64 {
 // common words say little about what a text is about.
 var common = func() map[string]bool {
 	set := map[string]bool{}
-	for _, word := range strings.Fields("the and for are was were with that this these those from has have had not but you your his her its our their they what when where which who how why can will would should could about into than then them there here been being does did done also any all some each") {
+	for _, word := range strings.Fields("the and for are was were with that this these those from has have had not but you your his her its our their they what when where which who how why can will would should could about into than then them there here been being does did done also any all some each take takes long much many until") {
 		set[word] = true
 	}
 	return set

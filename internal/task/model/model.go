@@ -48,7 +48,7 @@ type Route struct {
 }
 
 // Providers are the names that a Route's Provider may have.
-var Providers = []string{"anthropic", "bedrock", "hash-embedder", "lexicon", "openai", "script"}
+var Providers = []string{"anthropic", "bedrock", "extractor", "hash-embedder", "lexicon", "openai", "script"}
 
 // Tokens are what a call used, in disjoint parts.
 type Tokens struct {
@@ -181,6 +181,7 @@ func New(c Config) (*Models, error) {
 	}
 	m.routes = append(m.routes,
 		route{match: Lexicon, timeout: DefaultTimeout, name: "lexicon", provider: lexicon{}},
+		route{match: Extractor, timeout: DefaultTimeout, name: "extractor", provider: extractor{}},
 		route{match: HashEmbedder, timeout: DefaultTimeout, name: "hash-embedder", provider: hashEmbedder{}},
 		route{match: "*", timeout: DefaultTimeout, name: "bedrock", provider: &bedrock{client: m.aws}})
 	return m, nil
@@ -210,6 +211,8 @@ func (m *Models) provider(r Route) (provider, error) {
 		return &openai{remote: m.remote(r, "OpenAI", "OPENAI_BASE_URL", "https://api.openai.com/v1", "OPENAI_API_KEY")}, nil
 	case "lexicon":
 		return lexicon{}, nil
+	case "extractor":
+		return extractor{}, nil
 	case "hash-embedder":
 		return hashEmbedder{}, nil
 	case "script":

@@ -255,7 +255,7 @@ func TestRoutes(t *testing.T) {
 			t.Errorf("%+v: error %v, want %s", r, err, want)
 		}
 	}
-	f(model.Route{Match: "a", Provider: "gpt"}, `model a: unknown provider "gpt"; there are anthropic, bedrock, hash-embedder, lexicon, openai, script`)
+	f(model.Route{Match: "a", Provider: "gpt"}, `model a: unknown provider "gpt"; there are anthropic, bedrock, extractor, hash-embedder, lexicon, openai, script`)
 	f(model.Route{Match: "a", Provider: "script"}, "script is missing")
 	f(model.Route{Match: "a", Provider: "script", Script: "/none"}, "no such file")
 	f(model.Route{Match: "a", Provider: "lexicon", Rate: -1}, "its rate is below 0")
