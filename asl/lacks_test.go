@@ -10,7 +10,7 @@ import (
 func TestLackingAction(t *testing.T) {
 	f := func(resource string, lacks func(service, action string) bool, good bool) {
 		t.Helper()
-		definition := `{"StartAt":"A","States":{"A":{"Type":"Task","Resource":"` + resource + `","End":true}}}`
+		definition := `{"StartAt":"A","States":{"A":{"Type":"Task","Resource":"` + resource + `","Parameters":{},"End":true}}}`
 		m, ds := Parse(definition, Options{Lacks: lacks})
 		if good != (m != nil) {
 			t.Errorf("%s: %v", resource, ds)
