@@ -52,6 +52,11 @@ type Store struct {
 	results    map[store.MapRunID][][]byte
 
 	starts map[store.ExecutionID]store.ExpressStart
+
+	records map[recordName]store.Record
+	keys    map[string][]recordKey // by kind, sorted
+	events  []store.Event
+	topics  map[string][]int64 // ascending
 }
 
 var _ store.Store = (*Store)(nil)
@@ -98,6 +103,10 @@ func New() *Store {
 		results:   map[store.MapRunID][][]byte{},
 
 		starts: map[store.ExecutionID]store.ExpressStart{},
+
+		records: map[recordName]store.Record{},
+		keys:    map[string][]recordKey{},
+		topics:  map[string][]int64{},
 	}
 	rand.Read(s.secret[:])
 	return s
