@@ -120,6 +120,13 @@ type Store interface {
 	// number; 0: from the newest on.
 	EventsOf(ctx context.Context, topic string, before int64, limit int) ([]Event, error)
 
+	// Usages lists usage by id, from after on.
+	Usages(ctx context.Context, after int64, limit int) ([]Usage, error)
+	// UsageSums lists sums, which are kept and not made for the question.
+	UsageSums(ctx context.Context, q SumQuery) ([]UsageSum, error)
+	// UsageOf is the sum for one name over days from from to to, both included.
+	UsageOf(ctx context.Context, by, name string, from, to int64) (UsageTotals, error)
+
 	// Secret returns the store's own random key, made on first use of the
 	// store: task tokens and generated names are derived from it.
 	Secret(ctx context.Context) ([32]byte, error)
@@ -442,6 +449,20 @@ type Tx interface {
 	DeleteRecord(ctx context.Context, kind, id string) error
 	// AddEvent appends to the feed and returns the event's sequence number.
 	AddEvent(ctx context.Context, e Event) (int64, error)
+
+	// Usage finds a usage by its source and key.
+	Usage(ctx context.Context, source, key string) (Usage, error)
+	// UsagesOfRun lists what is kept of a run, by id.
+	UsagesOfRun(ctx context.Context, run string, limit int) ([]Usage, error)
+	// UsageOf is as that of the Store.
+	UsageOf(ctx context.Context, by, name string, from, to int64) (UsageTotals, error)
+	// AddUsages keeps usages and adds those that are Counted to the sums. It
+	// returns ErrExists, and has kept none, if one with the same source and key
+	// is there.
+	AddUsages(ctx context.Context, list []Usage) error
+	// SaveUsages keeps the Computed, Billed, Shadow, Marks, Price and Counted of
+	// usages that are there, by ID; the sums follow.
+	SaveUsages(ctx context.Context, list []Usage) error
 
 	CreateActivity(ctx context.Context, a Activity) (Activity, error)
 	SaveActivity(ctx context.Context, a Activity) error

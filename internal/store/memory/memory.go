@@ -57,6 +57,11 @@ type Store struct {
 	keys    map[string][]recordKey // by kind, sorted
 	events  []store.Event
 	topics  map[string][]int64 // ascending
+
+	usages    []store.Usage // by id, from 1 on
+	usageKeys map[[2]string]int64
+	usageRuns map[string][]int64
+	sums      map[store.SumKey]store.UsageTotals
 }
 
 var _ store.Store = (*Store)(nil)
@@ -107,6 +112,10 @@ func New() *Store {
 		records: map[recordName]store.Record{},
 		keys:    map[string][]recordKey{},
 		topics:  map[string][]int64{},
+
+		usageKeys: map[[2]string]int64{},
+		usageRuns: map[string][]int64{},
+		sums:      map[store.SumKey]store.UsageTotals{},
 	}
 	rand.Read(s.secret[:])
 	return s

@@ -301,6 +301,63 @@ CREATE TABLE event_topics (
 	PRIMARY KEY (topic, seq)
 ) STRICT, WITHOUT ROWID;
 `,
+	// 7: what the use of models costs, see store.Usage, and the sums over it.
+	`
+CREATE TABLE usages (
+	id             INTEGER PRIMARY KEY,
+	source         TEXT NOT NULL,
+	key            TEXT NOT NULL,
+	run            TEXT NOT NULL,
+	rank           INTEGER NOT NULL,
+	at             INTEGER NOT NULL,
+	day            INTEGER NOT NULL,
+	provider       TEXT NOT NULL,
+	model          TEXT NOT NULL,
+	project        TEXT NOT NULL,
+	agent          TEXT NOT NULL,
+	task           TEXT NOT NULL,
+	attempt        TEXT NOT NULL,
+	machine        TEXT NOT NULL,
+	state          TEXT NOT NULL,
+	execution      TEXT NOT NULL,
+	labels         TEXT NOT NULL, -- JSON, as keys of records
+	input          INTEGER NOT NULL,
+	cache_read     INTEGER NOT NULL,
+	cache_write_5m INTEGER NOT NULL,
+	cache_write_1h INTEGER NOT NULL,
+	output         INTEGER NOT NULL,
+	reasoning      INTEGER NOT NULL,
+	several        INTEGER NOT NULL,
+	billing        TEXT NOT NULL,
+	reported       INTEGER,
+	computed       INTEGER NOT NULL,
+	billed         INTEGER NOT NULL,
+	shadow         INTEGER NOT NULL,
+	marks          INTEGER NOT NULL,
+	price          TEXT NOT NULL,
+	counted        INTEGER NOT NULL,
+	UNIQUE (source, key)
+) STRICT;
+CREATE INDEX usages_of_run ON usages (run) WHERE run <> '';
+
+CREATE TABLE usage_sums (
+	by             TEXT NOT NULL,
+	name           TEXT NOT NULL,
+	day            INTEGER NOT NULL,
+	events         INTEGER NOT NULL,
+	input          INTEGER NOT NULL,
+	cache_read     INTEGER NOT NULL,
+	cache_write_5m INTEGER NOT NULL,
+	cache_write_1h INTEGER NOT NULL,
+	output         INTEGER NOT NULL,
+	billed         INTEGER NOT NULL,
+	shadow         INTEGER NOT NULL,
+	unpriced       INTEGER NOT NULL,
+	marked         INTEGER NOT NULL,
+	PRIMARY KEY (by, name, day)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX usage_sums_by_day ON usage_sums (by, day);
+`,
 }
 
 // migrate brings the file to the newest format, in one transaction, and

@@ -48,6 +48,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"Records":             records,
 		"RecordsByKey":        recordsByKey,
 		"Events":              events,
+		"Usages":              usages,
+		"UsageSums":           usageSums,
 		"WritesAreUndone":     writesAreUndone,
 		"WritesSeeThemselves": writesSeeThemselves,
 		"NothingThere":        nothingThere,
