@@ -20,6 +20,7 @@ import (
 	"github.com/lockstep-run/lockstep/internal/config"
 	"github.com/lockstep-run/lockstep/internal/engine"
 	"github.com/lockstep-run/lockstep/internal/express"
+	"github.com/lockstep-run/lockstep/internal/ledger"
 	"github.com/lockstep-run/lockstep/internal/logs"
 	"github.com/lockstep-run/lockstep/internal/maprun"
 	"github.com/lockstep-run/lockstep/internal/objects"
@@ -101,9 +102,9 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	used := &tokenCounts{}
+	used, costs := &tokenCounts{}, &modelCosts{}
 	models, err := model.New(model.Config{
-		Region: s.scheme.Region, Routes: modelRoutes(s.models), Used: used.add, Read: readObject(files), Write: writeObject(files),
+		Region: s.scheme.Region, Routes: modelRoutes(s.models), Used: func(u model.Usage) { used.add(u); costs.add(u) }, Read: readObject(files), Write: writeObject(files),
 	})
 	if err != nil {
 		return nil, err
@@ -140,6 +141,8 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 		tests = mocks
 	}
 
+	// When the worker has ended nobody else commits.
+	srv.onClose(func(ctx context.Context) error { return costs.flush(ctx, st) })
 	counts := &executionCounts{}
 	running, stopWorker := context.WithCancel(context.WithoutCancel(ctx))
 	items, stopItems := context.WithCancel(running)
@@ -165,6 +168,12 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 		return nil, err
 	}
 	mapRuns.Connect(w, x)
+	if costs.book, err = ledger.Open(ctx, ledger.Config{Store: st, Write: w.Write, Log: s.log}); err != nil {
+		stopExpress()
+		stopItems()
+		stopWorker()
+		return nil, err
+	}
 	api := awsapi.NewServer(st, w, awsapi.Config{
 		Scheme: s.scheme, Logger: s.log, Tasks: w, Express: x, MapRuns: mapRuns, LogGroup: records.Exists, TestCases: tests,
 		LimitsOf: limitsOf(s.limits), MaxPayload: s.limits.LargestPayload(), Throttle: s.throttle, Lacks: awsmodel.Lacks,
@@ -177,6 +186,8 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	}
 
 	srv.start(stopWorker, func() error { return w.Run(running) })
+	booking, stopBooking := context.WithCancel(running)
+	srv.start(stopBooking, func() error { return costs.book.Run(booking) })
 	ready := &atomic.Bool{}
 	go awaitRecovery(running, w, ready)
 	srv.start(stopExpress, func() error { return x.Run(short) })
@@ -190,6 +201,7 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	mux.HandleFunc("GET /healthz", serveAlive)
 	mux.Handle("GET /readyz", serveReady(ready))
 	mux.Handle("GET /metrics", metrics{counts, used, w, x, st})
+	costs.book.Register(mux)
 	mux.HandleFunc("/api/", serveNotFound)
 	mux.Handle("GET /{$}", welcome{srv.url, s.scheme, s.data})
 	handler, err := withObjects(mux, files, s.log)

@@ -83,6 +83,7 @@ type Model struct {
 	Timeout  time.Duration `yaml:"timeout"`  // "90s"; 0: the integration's own
 	Script   string        `yaml:"script"`   // the file of a script's replies
 	Rate     float64       `yaml:"rate"`     // requests a second; 0: no limit
+	Billing  string        `yaml:"billing"`  // metered, subscription or local; "": as the provider is
 }
 
 // Gate says what the outputs of some states must be.
@@ -101,8 +102,9 @@ var (
 	configKeys   = []string{"listen", "data", "region", "account", "functions", "models", "gates", "logs", "limits", "throttle"}
 	limitKeys    = []string{"payload", "history", "machines"}
 	functionKeys = []string{"url"}
-	modelKeys    = []string{"match", "provider", "model", "url", "key_env", "timeout", "script", "rate"}
+	modelKeys    = []string{"match", "provider", "model", "url", "key_env", "timeout", "script", "rate", "billing"}
 	gateKeys     = []string{"machine", "state", "path", "json", "schema", "empty", "refusal"}
+	billings     = []string{"metered", "subscription", "local"}
 	providers    = []string{"anthropic", "bedrock", "extractor", "hash-embedder", "lexicon", "openai", "script"}
 )
 
@@ -372,6 +374,10 @@ func (r *reader) model(n *yaml.Node) Model {
 			r.text(v, key, &m.Script)
 		case "rate":
 			r.perSecond(v, &m.Rate)
+		case "billing":
+			if r.text(v, key, &m.Billing) && !slices.Contains(billings, m.Billing) {
+				r.problem(v, "billing must be one of %s, not %.60q", strings.Join(billings, ", "), m.Billing)
+			}
 		}
 	})
 	if len(r.problems) == before {

@@ -118,7 +118,7 @@ func TestMistakes(t *testing.T) {
 	f("models:\n- {match: a, provider: openai, key_env: sk-123}",
 		`line 2: key_env must be the name of an environment variable, such as OPENAI_API_KEY; a key itself does not belong here`)
 	f("models:\n- {match: a, provider: openai, api_key: sk-123}",
-		`line 2: unknown key "api_key" in a model; there are match, provider, model, url, key_env, timeout, script, rate`)
+		`line 2: unknown key "api_key" in a model; there are match, provider, model, url, key_env, timeout, script, rate, billing`)
 	f("models:\n- {match: a, provider: openai, timeout: 90}", `line 2: timeout must be a time such as 90s or 2m, not "90"`)
 	f("logs: [a]", `line 1: logs must be written as key: value`)
 	f("logs:\n  '*':", `line 2: log group * needs the path of a file, or stdout`)

@@ -127,7 +127,7 @@ func TestUsage(t *testing.T) {
 		if _, err := m.Run(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
-		if len(got) != 1 || got[0].Tokens != want || got[0].Provider != provider || got[0].Model != haiku || got[0].State != "S" || got[0].ID != "x/1" {
+		if len(got) != 1 || got[0].Tokens != want || got[0].Provider != provider || got[0].Model != haiku || got[0].State != "S" || got[0].ID != "x/1" || got[0].Served != "m" || got[0].Billing != "metered" {
 			t.Errorf("%s: %+v, want %+v", provider, got, want)
 		}
 	}

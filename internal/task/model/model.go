@@ -45,6 +45,9 @@ type Route struct {
 	// Rate is how many requests a second are begun; what comes on top waits for
 	// its turn. 0: no limit. Routes of one provider at one URL share it.
 	Rate float64
+	// Billing is how the calls are paid for: "metered", "subscription" or
+	// "local"; "": metered, and local for what answers within this program.
+	Billing string
 }
 
 // Providers are the names that a Route's Provider may have.
@@ -65,6 +68,8 @@ type Usage struct {
 	At           time.Time
 	Provider     string
 	Model        string // ModelId
+	Served       string // the provider's own name for the model
+	Billing      string // of the route, never ""
 	ExecutionARN string
 	MachineARN   string
 	State        string
@@ -100,6 +105,8 @@ type route struct {
 	match    string
 	timeout  time.Duration
 	name     string // of the provider
+	model    string // its name for the model; "": derived from the ModelId
+	billing  string
 	provider provider
 	limit    *rate.Limiter // nil: none
 }
@@ -169,7 +176,7 @@ func New(c Config) (*Models, error) {
 		if r.Rate < 0 {
 			return nil, fmt.Errorf("model %s: its rate is below 0", r.Match)
 		}
-		this := route{match: r.Match, timeout: r.Timeout, name: r.Provider, provider: p}
+		this := route{match: r.Match, timeout: r.Timeout, name: r.Provider, model: r.Model, billing: or(r.Billing, billingOf(r.Provider)), provider: p}
 		if r.Rate > 0 {
 			key := fmt.Sprint(r.Provider, " ", r.URL, " ", r.Rate)
 			if limits[key] == nil {
@@ -180,10 +187,10 @@ func New(c Config) (*Models, error) {
 		m.routes = append(m.routes, this)
 	}
 	m.routes = append(m.routes,
-		route{match: Lexicon, timeout: DefaultTimeout, name: "lexicon", provider: lexicon{}},
-		route{match: Extractor, timeout: DefaultTimeout, name: "extractor", provider: extractor{}},
-		route{match: HashEmbedder, timeout: DefaultTimeout, name: "hash-embedder", provider: hashEmbedder{}},
-		route{match: "*", timeout: DefaultTimeout, name: "bedrock", provider: &bedrock{client: m.aws}})
+		route{match: Lexicon, timeout: DefaultTimeout, name: "lexicon", billing: "local", provider: lexicon{}},
+		route{match: Extractor, timeout: DefaultTimeout, name: "extractor", billing: "local", provider: extractor{}},
+		route{match: HashEmbedder, timeout: DefaultTimeout, name: "hash-embedder", billing: "local", provider: hashEmbedder{}},
+		route{match: "*", timeout: DefaultTimeout, name: "bedrock", billing: "metered", provider: &bedrock{client: m.aws}})
 	return m, nil
 }
 
@@ -222,6 +229,23 @@ func (m *Models) provider(r Route) (provider, error) {
 		return readScript(r.Script)
 	}
 	return nil, fmt.Errorf("unknown provider %q; there are %s", r.Provider, strings.Join(Providers, ", "))
+}
+
+// served is the provider's name for a model.
+func (r *route) served(id string) string {
+	if r.model == "" && r.name == "anthropic" {
+		return claude(id)
+	}
+	return or(r.model, id)
+}
+
+// billingOf is how calls of a provider are paid for unless its route says so.
+func billingOf(provider string) string {
+	switch provider {
+	case "anthropic", "bedrock", "openai":
+		return "metered"
+	}
+	return "local"
 }
 
 // Close closes connections that are idle.
@@ -274,7 +298,7 @@ func (m *Models) answer(ctx context.Context, c *task.Call, in *request) (string,
 	took := time.Since(began)
 	if m.config.Used != nil {
 		m.config.Used(Usage{
-			ID: c.ID, At: began, Provider: r.name, Model: in.model, ExecutionARN: c.ExecutionARN, MachineARN: c.MachineARN,
+			ID: c.ID, At: began, Provider: r.name, Model: in.model, Served: r.served(in.model), Billing: r.billing, ExecutionARN: c.ExecutionARN, MachineARN: c.MachineARN,
 			State: c.State, Took: took, Tokens: a.used,
 		})
 	}
