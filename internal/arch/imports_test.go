@@ -42,7 +42,7 @@ var layers = []struct {
 	{"internal/ledger", []string{"internal/cost", "internal/store"},
 		"it keeps what was used, whoever reports it"},
 	{"internal/quiet", nil, "statistics over facts"},
-	{"internal/notify", nil, "a leaf: it delivers what it is given, through what it is given"},
+	{"internal/notify", []string{"internal/store"}, "it keeps and delivers what it is given, and does not ask why"},
 	{"internal/task", []string{"asl/..."},
 		"the contract of integrations is seen from both sides and knows neither"},
 	{"internal/task/awsmodel", nil, "a leaf: facts about AWS's services"},
