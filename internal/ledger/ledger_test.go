@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -319,6 +320,14 @@ func TestHTTP(t *testing.T) {
 	f("PUT", "/api/v1/prices", `hello`, 400, "neither")
 	f("GET", "/api/v1/prices", "", 200, `{"provider":"acme","id":"m"`, `"source":"here"`, `"claude-haiku-4-5"`)
 	f("POST", "/api/v1/prices/reprice", "", 200, `{"changed":1}`)
+	doc, err := os.ReadFile("../../docs/costs.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(doc), "`PUT /api/v1/prices/overrides` with\n   `")
+	example, _, _ = strings.Cut(example, "`")
+	f("PUT", "/api/v1/prices/overrides", example, 200, `{"models":1}`)
+	f("GET", "/api/v1/prices", "", 200, `{"models":[{"provider":"acme","id":"m","prices":[{"from":"0001-01-01T00:00:00Z","rates":{"input":3000000000`)
 	f("PUT", "/api/v1/prices/overrides", `{"models":[{"provider":"acme","id":"m","prices":[{"rates":{"input":1}}]}]}`, 200, `"models":1`)
 	f("PUT", "/api/v1/prices/overrides", `{"models":[{"provider":"acme","id":"m","prices":[{"rates":{"input":-7}}]}]}`, 400, "price -7")
 	f("PUT", "/api/v1/prices/overrides", `{"models":[{"provider":"acme","id":"m"}]}`, 400, "no price")

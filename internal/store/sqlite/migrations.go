@@ -340,10 +340,11 @@ CREATE TABLE usages (
 ) STRICT;
 CREATE INDEX usages_of_run ON usages (run) WHERE run <> '';
 
+-- Lists read all names of some days, which so stand together.
 CREATE TABLE usage_sums (
 	by             TEXT NOT NULL,
-	name           TEXT NOT NULL,
 	day            INTEGER NOT NULL,
+	name           TEXT NOT NULL,
 	events         INTEGER NOT NULL,
 	input          INTEGER NOT NULL,
 	cache_read     INTEGER NOT NULL,
@@ -354,9 +355,9 @@ CREATE TABLE usage_sums (
 	shadow         INTEGER NOT NULL,
 	unpriced       INTEGER NOT NULL,
 	marked         INTEGER NOT NULL,
-	PRIMARY KEY (by, name, day)
+	PRIMARY KEY (by, day, name)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX usage_sums_by_day ON usage_sums (by, day);
+CREATE INDEX usage_sums_of_name ON usage_sums (by, name);
 `,
 }
 

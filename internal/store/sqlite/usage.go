@@ -179,7 +179,7 @@ var upsertSum = func() string {
 	for _, column := range strings.Split(sumColumns, ", ") {
 		set = append(set, fmt.Sprintf("%[1]s = max(-%[2]d, min(%[2]d, %[1]s + excluded.%[1]s))", column, int64(store.MaxUsageTotal)))
 	}
-	return "INSERT INTO usage_sums (by, name, day, " + sumColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (by, name, day) DO UPDATE SET " +
+	return "INSERT INTO usage_sums (by, name, day, " + sumColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (by, day, name) DO UPDATE SET " +
 		strings.Join(set, ", ")
 }()
 
