@@ -95,7 +95,7 @@ func TestMistakes(t *testing.T) {
 	f("region: Frankfurt", `line 1: region must be a name such as us-east-1, not "Frankfurt"`)
 	f("account: 12", `line 1: account must have twelve digits, not "12"`)
 	f("functions:\n  f: http://x/", `line 2: function f must be written as key: value`)
-	f("functions:\n  f: {}", `line 2: function f has no url: say where it answers, for instance url: http://127.0.0.1:9000/`)
+	f("functions:\n  f: {}", `line 2: function f needs one of url, command and worker: say where it answers, for instance url: http://127.0.0.1:9000/, or what runs it, for instance command: node index.mjs`)
 	f("functions: {f: {url: x}}", `line 1: url must be an address with http:// or https://`)
 	f("functions: {f: {url: 'http://me:secret@x/'}}", `line 1: url must not hold a password`)
 	f("models: {}", `line 1: models must be a list: each begins with - match:`)
