@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,6 +85,7 @@ Try it:
 
 Ctrl-C ends it.
 `, srv.url, s.data, filepath.Join(s.data, "lockstep.db"), s.scheme.Region, s.scheme.Account, mockLine(s.mocks), awsCommand(srv, "list-state-machines"))
+	defer srv.reloadAtHangup(s.log)()
 	return srv.serve(ctx, s.log)
 }
 
@@ -133,19 +135,34 @@ func explain(err error, dir string) error {
 	return fmt.Errorf("%w with --data", err)
 }
 
+// objectsByEnvironment is s3 where the environment says which endpoint S3 has,
+// as it does for AWS's SDKs.
+func objectsByEnvironment() string {
+	if os.Getenv("AWS_ENDPOINT_URL_S3") != "" || os.Getenv("AWS_ENDPOINT_URL") != "" {
+		return "s3"
+	}
+	return ""
+}
+
 // serverFlags are the flags of every command that runs a server.
 type serverFlags struct {
-	listen, data, store, config string
-	retention                   time.Duration
+	listen, data, store, config, objects string
+	payload, history                     string
+	throttle                             bool
+	retention                            time.Duration
 }
 
 func (f *serverFlags) register(flags *pflag.FlagSet, data string) {
 	flags.StringVar(&f.listen, "listen", defaultListen, "`host:port` to listen on; port 0 means any free one")
 	flags.StringVar(&f.data, "data", "./"+data, "`directory` for everything that is kept")
 	flags.StringVar(&f.store, "store", "", "`URL` of the store: sqlite:DIRECTORY (default: sqlite: and the data directory)")
-	flags.StringVar(&f.config, "config", "", "configuration `file`, such as lockstep.yaml: functions, models, logs, region, account")
+	flags.StringVar(&f.config, "config", "", "configuration `file`, such as lockstep.yaml: functions, models, logs, limits, region, account")
 	flags.DurationVar(&f.retention, "express-retention", defaultRetention, "how long Express executions can be looked at when they have ended; 0: not at all")
-	withEnv(flags, "listen", "data", "store", "config", "express-retention")
+	flags.StringVar(&f.objects, "objects", "", "where the objects are that distributed Maps read and write: a `directory` of buckets, s3, or the URL of an S3 endpoint; default: s3 if AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL is set, else objects in the data directory")
+	flags.StringVar(&f.payload, "payload-limit", "", "`size` that an input or output may have, up to 4MiB (default 256KiB, as on AWS)")
+	flags.StringVar(&f.history, "history-limit", "", "`number` of events that a history may have, up to 250000 (default 25000, as on AWS)")
+	flags.BoolVar(&f.throttle, "throttle", false, "refuse calls beyond the rates of an account on AWS, with ThrottlingException")
+	withEnv(flags, "listen", "data", "store", "config", "express-retention", "objects", "payload-limit", "history-limit", "throttle")
 }
 
 // settings joins the command line, the environment, the configuration file and
@@ -170,10 +187,13 @@ func (f *serverFlags) settings(flags *pflag.FlagSet) (settings, error) {
 	s := settings{
 		listen: choose("listen", f.listen, cfg.Listen),
 		data:   choose("data", f.data, cfg.Data),
-		scheme: arn.Default, functions: cfg.Functions, models: cfg.Models, logs: cfg.Logs,
-		retention: f.retention,
-		log:       slog.New(slog.NewTextHandler(os.Stderr, nil)),
-		fatal:     endBroken,
+		scheme: arn.Default, config: f.config, functions: cfg.Functions, models: cfg.Models, logs: cfg.Logs,
+		limits: cfg.Limits, throttle: f.throttle || cfg.Throttle && !flags.Changed("throttle"), retention: f.retention, objects: cmp.Or(f.objects, objectsByEnvironment()),
+		log:   slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		fatal: endBroken,
+	}
+	if err := f.setLimits(&s.limits); err != nil {
+		return s, err
 	}
 	if cfg.Region != "" {
 		s.scheme.Region = cfg.Region
@@ -189,6 +209,22 @@ func (f *serverFlags) settings(flags *pflag.FlagSet) (settings, error) {
 		s.data = strings.TrimPrefix(dir, "//")
 	}
 	return s, requireLoopback(s.listen)
+}
+
+// setLimits has the flags count before the configuration file, where that speaks
+// of all machines.
+func (f *serverFlags) setLimits(l *config.Limits) (err error) {
+	if f.payload != "" {
+		if l.Payload, err = config.ParsePayload(f.payload); err != nil {
+			return usageError("--payload-limit %v", err)
+		}
+	}
+	if f.history != "" {
+		if l.History, err = config.ParseHistory(f.history); err != nil {
+			return usageError("--history-limit %v", err)
+		}
+	}
+	return nil
 }
 
 // endBroken ends the process without closing the store: what the disk holds is

@@ -97,12 +97,15 @@ func aws(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // awaitEnd waits until an execution has ended and shows its description on
-// stdout: ended MACHINE:NAME.
+// stdout: ended MACHINE:NAME, or ended ARN.
 func awaitEnd(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 1 {
-		ts.Fatalf("usage: ended MACHINE:NAME")
+		ts.Fatalf("usage: ended MACHINE:NAME, or ended ARN")
 	}
-	body := `{"executionArn":"arn:aws:states:us-east-1:123456789012:execution:` + args[0] + `"}`
+	if !strings.HasPrefix(args[0], "arn:") {
+		args[0] = "arn:aws:states:us-east-1:123456789012:execution:" + args[0]
+	}
+	body := `{"executionArn":"` + args[0] + `"}`
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		req, err := http.NewRequest(http.MethodPost, ts.Getenv("URL")+"/", strings.NewReader(body))
 		ts.Check(err)

@@ -19,11 +19,13 @@ import (
 	"github.com/lockstep-run/lockstep/internal/config"
 	"github.com/lockstep-run/lockstep/internal/engine"
 	"github.com/lockstep-run/lockstep/internal/express"
+	"github.com/lockstep-run/lockstep/internal/fn"
 	"github.com/lockstep-run/lockstep/internal/logs"
+	"github.com/lockstep-run/lockstep/internal/maprun"
+	"github.com/lockstep-run/lockstep/internal/objects"
 	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/store/sqlite"
 	"github.com/lockstep-run/lockstep/internal/task"
-	"github.com/lockstep-run/lockstep/internal/task/lambda"
 	"github.com/lockstep-run/lockstep/internal/task/mock"
 	"github.com/lockstep-run/lockstep/internal/task/model"
 	"github.com/lockstep-run/lockstep/internal/task/service"
@@ -36,11 +38,15 @@ type settings struct {
 	data   string // directory
 	scheme arn.Scheme
 
+	config    string // the configuration file; "": none
 	functions map[string]config.Function
 	models    []config.Model
 	logs      []config.Log
-	mocks     *mock.Config  // nil: none
+	mocks     *mock.Config // nil: none
+	limits    config.Limits
+	throttle  bool
 	retention time.Duration // of Express executions that have ended
+	objects   string        // where they are, see objects.Open; "": in the data directory
 
 	tasks func(*task.Registry) // registers more integrations
 	log   *slog.Logger
@@ -53,7 +59,8 @@ type server struct {
 	data   string // directory
 	scheme arn.Scheme
 
-	failed   chan error // has the reason when the server ends by itself
+	failed   chan error   // has the reason when the server ends by itself
+	reload   func() error // reads what the configuration says of functions again
 	stopping context.CancelFunc
 	stop     []func(context.Context) error // what Close does, last first
 }
@@ -83,18 +90,17 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 		return nil, err
 	}
 
-	functions, err := lambda.New(lambda.Config{Region: s.scheme.Region, Functions: lambdaFunctions(s.functions)})
+	tasks := task.NewRegistry()
+	local, functions, err := srv.openFunctions(s, tasks)
 	if err != nil {
 		return nil, err
 	}
-	srv.onClose(func(context.Context) error { return functions.Close() })
 	models, err := model.New(model.Config{Region: s.scheme.Region, Routes: modelRoutes(s.models)})
 	if err != nil {
 		return nil, err
 	}
 	srv.onClose(func(context.Context) error { return models.Close() })
 
-	tasks := task.NewRegistry()
 	tasks.AddLambda(functions)
 	tasks.Add("lambda:invoke", functions)
 	tasks.Add("bedrock:invokeModel", models)
@@ -116,25 +122,40 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 		tests = mocks
 	}
 
+	files, err := objects.Open(ctx, s.objects, objects.Options{Dir: filepath.Join(s.data, "objects"), Region: s.scheme.Region})
+	if err != nil {
+		return nil, err
+	}
+
 	counts := &executionCounts{}
 	running, stopWorker := context.WithCancel(context.WithoutCancel(ctx))
+	items, stopItems := context.WithCancel(running)
+	mapRuns := maprun.New(items, maprun.Config{Store: st, Scheme: s.scheme, Objects: files, Log: s.log})
 	w, err := worker.New(running, st, tasks, worker.Config{
-		Scheme: s.scheme, Log: s.log, Committed: counts.committed, Fatal: s.fatal, LogOf: logOf(records),
+		Scheme: s.scheme, Log: s.log, Fatal: s.fatal, LogOf: logOf(records), LimitsOf: limitsOf(s.limits), MapRuns: mapRuns,
+		Committed: func(c *store.ExecutionCommit) { counts.committed(c); mapRuns.Committed(c) },
 	})
 	if err != nil {
+		stopItems()
 		stopWorker()
 		return nil, err
 	}
 	short, stopExpress := context.WithCancel(running)
 	x, err := express.New(short, st, tasks, express.Config{
 		Scheme: s.scheme, Log: s.log, Write: w.Write, Retention: s.retention, LogOf: logOf(records), Committed: counts.committed,
+		PayloadOf: func(machine string) int { payload, _ := s.limits.Of(machine); return payload },
 	})
 	if err != nil {
 		stopExpress()
+		stopItems()
 		stopWorker()
 		return nil, err
 	}
-	api := awsapi.NewServer(st, w, awsapi.Config{Scheme: s.scheme, Logger: s.log, Tasks: w, Express: x, LogGroup: records.Exists, TestCases: tests})
+	mapRuns.Connect(w, x)
+	api := awsapi.NewServer(st, w, awsapi.Config{
+		Scheme: s.scheme, Logger: s.log, Tasks: w, Express: x, MapRuns: mapRuns, LogGroup: records.Exists, TestCases: tests,
+		LimitsOf: limitsOf(s.limits), MaxPayload: s.limits.LargestPayload(), Throttle: s.throttle,
+	})
 	services := service.New(service.Config{Region: s.scheme.Region, States: api, Ended: endOf(w)})
 	srv.onClose(func(context.Context) error { return services.Close() })
 	services.Register(tasks)
@@ -142,10 +163,13 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 		s.tasks(tasks)
 	}
 
+	local.Start()
+
 	srv.start(stopWorker, func() error { return w.Run(running) })
 	ready := &atomic.Bool{}
 	go awaitRecovery(running, w, ready)
 	srv.start(stopExpress, func() error { return x.Run(short) })
+	srv.start(stopItems, func() error { return mapRuns.Run(items) })
 	srv.onClose(func(context.Context) error { api.Close(); return nil })
 
 	stopping, stopPolls := context.WithCancel(running)
@@ -156,6 +180,9 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	mux.Handle("GET /readyz", serveReady(ready))
 	mux.Handle("GET /metrics", metrics{counts, w, x, st})
 	mux.HandleFunc("/api/", serveNotFound)
+	for _, path := range fn.Paths {
+		mux.Handle(path, endFunctionPollsWith(stopping, local))
+	}
 	mux.Handle("GET /{$}", welcome{srv.url, s.scheme, s.data})
 	web := &http.Server{
 		Handler:           onlyOwnPages(mux),
@@ -321,14 +348,6 @@ func ignoreClosed(err error) error {
 	return err
 }
 
-func lambdaFunctions(in map[string]config.Function) map[string]lambda.Function {
-	out := make(map[string]lambda.Function, len(in))
-	for name, f := range in {
-		out[name] = lambda.Function{URL: f.URL}
-	}
-	return out
-}
-
 func modelRoutes(in []config.Model) []model.Route {
 	out := make([]model.Route, len(in))
 	for i, m := range in {
@@ -343,6 +362,14 @@ func logRoutes(in []config.Log) []logs.Route {
 		out[i] = logs.Route(l)
 	}
 	return out
+}
+
+// limitsOf says what a machine's executions may have.
+func limitsOf(l config.Limits) func(machine string) engine.Limits {
+	return func(machine string) engine.Limits {
+		payload, history := l.Of(machine)
+		return engine.Limits{Payload: payload, History: history}
+	}
 }
 
 // logOf has the executions of machines logged as their configuration says.

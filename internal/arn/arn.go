@@ -45,6 +45,11 @@ func (s Scheme) Express(machine, name, uuid string) string {
 	return s.prefix("states") + "express:" + machine + ":" + name + ":" + uuid
 }
 
+// MapRun names a Map Run of a machine's state with the label.
+func (s Scheme) MapRun(machine, label, uuid string) string {
+	return s.prefix("states") + "mapRun:" + machine + "/" + label + ":" + uuid
+}
+
 // Name is an ARN taken apart: arn:Partition:Service:Region:Account:Type:Parts.
 type Name struct {
 	Partition, Service, Region, Account string

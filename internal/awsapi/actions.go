@@ -2,8 +2,8 @@ package awsapi
 
 import (
 	"context"
+	"maps"
 	"slices"
-	"strings"
 )
 
 // action answers one operation: it reads its members from in and appends the
@@ -52,32 +52,11 @@ var actions = map[string]action{
 
 	"RedriveExecution": (*Server).redriveExecution,
 	"TestState":        (*Server).testState,
+
+	"DescribeMapRun": (*Server).describeMapRun,
+	"ListMapRuns":    (*Server).listMapRuns,
+	"UpdateMapRun":   (*Server).updateMapRun,
 }
 
-// toCome are the operations that are refused, with what they are about.
-var toCome = map[string]string{
-	"DescribeMapRun": "distributed maps",
-	"ListMapRuns":    "distributed maps",
-	"UpdateMapRun":   "distributed maps",
-}
-
-func init() {
-	for name, what := range toCome {
-		err := notYet(what)
-		actions[name] = func(*Server, context.Context, *input, []byte) ([]byte, error) { return nil, err }
-	}
-}
-
-// Operation is an operation of the API. Missing says what it needs that is still
-// to come; "" : it works.
-type Operation struct{ Name, Missing string }
-
-// Operations lists all operations of the service, by name.
-func Operations() []Operation {
-	var list []Operation
-	for name := range actions {
-		list = append(list, Operation{name, toCome[name]})
-	}
-	slices.SortFunc(list, func(a, b Operation) int { return strings.Compare(a.Name, b.Name) })
-	return list
-}
+// Operations lists the names of all operations of the service, sorted.
+func Operations() []string { return slices.Sorted(maps.Keys(actions)) }

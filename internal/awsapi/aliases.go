@@ -163,6 +163,16 @@ func (s *Server) aliasNames(arn string) (machine, name string, err error) {
 	return machine, name, err
 }
 
+// aliasNamed reads the ARN of a request that has nothing else in it.
+func (s *Server) aliasNamed(in *input) (arn, machine, name string, err error) {
+	arn = in.text("stateMachineAliasArn", arnText)
+	if err := in.err(); err != nil {
+		return arn, "", "", err
+	}
+	machine, name, err = s.aliasNames(arn)
+	return arn, machine, name, err
+}
+
 // updateStateMachineAlias changes what is given and leaves the rest.
 func (s *Server) updateStateMachineAlias(ctx context.Context, in *input, out []byte) ([]byte, error) {
 	arn := in.text("stateMachineAliasArn", arnText)
@@ -218,11 +228,7 @@ func (s *Server) updateStateMachineAlias(ctx context.Context, in *input, out []b
 // deleteStateMachineAlias succeeds for an alias that is not there, too
 // (recorded).
 func (s *Server) deleteStateMachineAlias(ctx context.Context, in *input, out []byte) ([]byte, error) {
-	arn := in.text("stateMachineAliasArn", arnText)
-	if err := in.err(); err != nil {
-		return nil, err
-	}
-	machine, name, err := s.aliasNames(arn)
+	_, machine, name, err := s.aliasNamed(in)
 	if err != nil {
 		return nil, err
 	}
@@ -241,11 +247,7 @@ func (s *Server) deleteStateMachineAlias(ctx context.Context, in *input, out []b
 }
 
 func (s *Server) describeStateMachineAlias(ctx context.Context, in *input, out []byte) ([]byte, error) {
-	arn := in.text("stateMachineAliasArn", arnText)
-	if err := in.err(); err != nil {
-		return nil, err
-	}
-	machine, name, err := s.aliasNames(arn)
+	arn, machine, name, err := s.aliasNamed(in)
 	if err != nil {
 		return nil, err
 	}

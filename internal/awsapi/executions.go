@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lockstep-run/lockstep/asl/value"
 	"github.com/lockstep-run/lockstep/internal/engine"
 	"github.com/lockstep-run/lockstep/internal/store"
 )
@@ -29,7 +30,16 @@ func (s *Server) startExecution(ctx context.Context, in *input, out []byte) ([]b
 	if err := s.choose(ctx, arn, &start); err != nil {
 		return nil, err
 	}
-	name := start.Machine.Name
+	if err := s.checkPayload(in, "input", start.Input, start.Machine.Name); err != nil {
+		return nil, err
+	}
+	name, quota := start.Machine.Name, "StartExecution"
+	if start.Machine.Type == express {
+		quota = expressStart
+	}
+	if err := s.pass(quota); err != nil {
+		return nil, err
+	}
 	if start.Machine.Deleting {
 		return nil, machineDeleting(arn)
 	}
@@ -71,7 +81,7 @@ func (s *Server) appendExecution(out []byte, machine, name string) []byte {
 func (s *Server) startOf(in *input) (arn string, start store.Start, err error) {
 	arn = in.text("stateMachineArn", arnText)
 	start.Name = in.keep("name", bounds{min: 1, max: 80})
-	text, given := in.optional("input", payloadText)
+	text, given := in.optional("input", s.payloadText())
 	if start.Input = "{}"; given {
 		start.Input = strings.Clone(text)
 	}
@@ -99,6 +109,7 @@ type found struct {
 	store.Execution
 	machine  string // its machine's name
 	arn      string
+	express  string // arn, of an Express execution
 	included string // includedData, "" if not given
 }
 
@@ -109,6 +120,10 @@ func (s *Server) execution(ctx context.Context, in *input) (x found, err error) 
 	x.included = in.text("includedData", includedData)
 	if err := in.err(); err != nil {
 		return x, err
+	}
+	if child, ok, err := s.expressChild(ctx, x.arn); ok {
+		child.included = x.included
+		return child, err
 	}
 	machine, name, err := s.executionNames(x.arn)
 	if err != nil {
@@ -129,7 +144,14 @@ func (s *Server) describeExecution(ctx context.Context, in *input, out []byte) (
 	}
 	all := x.included != "METADATA_ONLY"
 	o := newObject(out)
-	s.describeItem(&o, x.machine, &x.Execution)
+	s.describeItem(&o, x.express, x.machine, &x.Execution)
+	if x.Child.Run != 0 {
+		run, err := s.mapRunOf(ctx, &x)
+		if err != nil {
+			return nil, err
+		}
+		o.text("mapRunArn", run)
+	}
 	o.textIf("traceHeader", x.Trace)
 	if all {
 		o.text("input", x.Input)
@@ -149,19 +171,27 @@ func (s *Server) describeExecution(ctx context.Context, in *input, out []byte) (
 	if err != nil {
 		return nil, err
 	}
-	if why == "" {
+	switch {
+	case why == "":
 		o.text("redriveStatus", "REDRIVABLE")
-	} else {
+	case x.Child.Run != 0 && x.Status != engine.Running && x.Status != engine.Succeeded:
+		o.text("redriveStatus", "REDRIVABLE_BY_MAP_RUN")
+	default:
 		o.text("redriveStatus", "NOT_REDRIVABLE")
 		o.text("redriveStatusReason", why)
 	}
 	return o.end(), nil
 }
 
-// describeItem writes what descriptions and lists of executions share.
-func (s *Server) describeItem(o *object, machine string, x *store.Execution) {
+// describeItem writes what descriptions and lists of executions share. The ARN
+// is "" for Standard ones: it follows from the names.
+func (s *Server) describeItem(o *object, arn, machine string, x *store.Execution) {
 	o.key("executionArn")
-	o.buf = s.appendExecution(o.buf, machine, x.Name)
+	if arn == "" {
+		o.buf = s.appendExecution(o.buf, machine, x.Name)
+	} else {
+		o.buf = value.AppendString(o.buf, arn)
+	}
 	o.text("stateMachineArn", s.scheme.Machine(machine))
 	if x.Via.Number != 0 {
 		o.text("stateMachineVersionArn", s.scheme.Version(machine, x.Via.Number))
@@ -188,7 +218,6 @@ func included(yes bool) string {
 const (
 	redriveWindow = 14 * 24 * time.Hour
 	maxOpen       = 365 * 24 * time.Hour
-	maxRedrivable = 24_999 // history events
 )
 
 // notRedrivable says in AWS's words why an execution cannot be redriven, ""
@@ -198,8 +227,11 @@ func (s *Server) notRedrivable(ctx context.Context, x *found) (why string, err e
 	case engine.Running, engine.Succeeded:
 		return "Execution is " + x.Status.String() + " and cannot be redriven", nil
 	}
+	if x.Child.Run != 0 { // with its Map Run only
+		return "Execution was started by a Map Run and is redriven with it", nil
+	}
 	switch {
-	case x.LastEvent >= maxRedrivable:
+	case x.LastEvent >= s.limits(x.machine).History-1:
 		return "Execution history event limit exceeded", nil
 	case x.StoppedAt-x.StartedAt >= maxOpen.Milliseconds():
 		return "Execution has exceeded the max execution time", nil
@@ -220,10 +252,10 @@ func (s *Server) notRedrivable(ctx context.Context, x *found) (why string, err e
 // an alias has started, newest first.
 func (s *Server) listExecutions(ctx context.Context, in *input, out []byte) ([]byte, error) {
 	arn, byMachine := in.optional("stateMachineArn", bounds{min: 1, max: 256})
-	_, byRun := in.optional("mapRunArn", bounds{min: 1, max: 2000})
+	run, byRun := in.optional("mapRunArn", bounds{min: 1, max: 2000})
 	filter := in.text("statusFilter", executionFilter)
 	redriven := in.text("redriveFilter", bounds{enum: redriveNames})
-	p, err := in.page(3096, "ListExecutions", arn, filter, redriven)
+	p, err := in.page(3096, "ListExecutions", arn, run, filter, redriven)
 	if err != nil {
 		return nil, err
 	}
@@ -231,7 +263,7 @@ func (s *Server) listExecutions(ctx context.Context, in *input, out []byte) ([]b
 	case byMachine == byRun:
 		return nil, invalidRequest("Exactly one of stateMachineArn and mapRunArn must be specified")
 	case byRun:
-		return nil, notYet("distributed maps")
+		return s.listChildren(ctx, run, filter, redriven, p, out)
 	case filter == "PENDING_REDRIVE":
 		return nil, invalidRequest("The status PENDING_REDRIVE can only be used with a mapRunArn")
 	}
@@ -276,7 +308,7 @@ func (s *Server) listExecutions(ctx context.Context, in *input, out []byte) ([]b
 			continue // a page may be shorter than asked for
 		}
 		o.item()
-		s.describeItem(&o, name, x)
+		s.describeItem(&o, "", name, x)
 		o.close()
 	}
 	o.endList()

@@ -55,6 +55,9 @@ func (s *Server) startSyncExecution(ctx context.Context, in *input, out []byte) 
 	if err := s.choose(ctx, arn, &start); err != nil {
 		return nil, err
 	}
+	if err := s.checkPayload(in, "input", start.Input, start.Machine.Name); err != nil {
+		return nil, err
+	}
 	if start.Machine.Deleting {
 		return nil, machineDeleting(arn)
 	}

@@ -14,9 +14,10 @@ import (
 
 // fakeExpress answers for Express executions as it is told.
 type fakeExpress struct {
-	got store.Start
-	end store.Execution
-	err error
+	Express // what is not asked for here
+	got     store.Start
+	end     store.Execution
+	err     error
 }
 
 func (e *fakeExpress) Reserve(machine, name string) (store.ExecutionID, string) {
@@ -86,7 +87,7 @@ func TestExpress(t *testing.T) {
 func TestSyncLeavesTheGate(t *testing.T) {
 	w := newWorld(t)
 	inside := -1
-	w.server.express = gateWatch{func() { inside = w.server.gate.inside }}
+	w.server.express = gateWatch{look: func() { inside = w.server.gate.inside }}
 	w.create("e", passes, `,"type":"EXPRESS"`)
 	w.ask("StartSyncExecution", `{'stateMachineArn':'$sm(e)','input':'\'`+strings.Repeat("x", 2*gateFrom)+`\''}`)
 	if inside != 0 || w.server.gate.inside != 0 {
@@ -94,7 +95,10 @@ func TestSyncLeavesTheGate(t *testing.T) {
 	}
 }
 
-type gateWatch struct{ look func() }
+type gateWatch struct {
+	Express
+	look func()
+}
 
 func (g gateWatch) Reserve(string, string) (store.ExecutionID, string) { return 1, "" }
 

@@ -36,7 +36,11 @@ func (s *Server) getExecutionHistory(ctx context.Context, in *input, out []byte)
 	h.object = newObject(out)
 	h.list("events")
 	h.start = len(h.buf)
-	err = s.store.History(ctx, x.ID, h.last, reverse, h.chunk)
+	read := s.store.History
+	if x.express != "" {
+		read = s.express.History
+	}
+	err = read(ctx, x.ID, h.last, reverse, h.chunk)
 	if err = errors.Join(err, h.err); err != nil {
 		return nil, err
 	}

@@ -170,14 +170,7 @@ func (s *Server) updateStateMachine(ctx context.Context, in *input, out []byte) 
 	var version store.Version
 	defer s.machines.forget(name)
 	err = s.write(ctx, func(ctx context.Context, tx store.Tx) error {
-		m, err := tx.Machine(ctx, name)
-		if err != nil {
-			return err
-		}
-		if m.Deleting {
-			return machineDeleting(arn)
-		}
-		was, err := tx.Revision(ctx, m.Current)
+		m, was, err := current(ctx, tx, name, arn)
 		if err != nil {
 			return err
 		}
@@ -208,13 +201,26 @@ func (s *Server) updateStateMachine(ctx context.Context, in *input, out []byte) 
 		return err
 	})
 	if err != nil {
-		return nil, orMissing(err, machineMissing(arn))
+		return nil, err
 	}
 	o := newObject(out)
 	o.time("updateDate", updated)
 	o.textIf("revisionId", revision)
 	s.describePublished(&o, name, version)
 	return o.end(), nil
+}
+
+// current finds a machine that is to be changed, and its current revision.
+func current(ctx context.Context, tx store.Tx, name, arn string) (store.Machine, store.Revision, error) {
+	m, err := tx.Machine(ctx, name)
+	if err != nil {
+		return m, store.Revision{}, orMissing(err, machineMissing(arn))
+	}
+	if m.Deleting {
+		return m, store.Revision{}, machineDeleting(arn)
+	}
+	r, err := tx.Revision(ctx, m.Current)
+	return m, r, err
 }
 
 // describeStateMachine shows a machine's current revision, or that of a
@@ -251,6 +257,7 @@ func (s *Server) describeStateMachine(ctx context.Context, in *input, out []byte
 	o.text("type", m.Type)
 	o.time("creationDate", v.CreatedAt)
 	o.textIf("description", v.Description)
+	s.describeLimits(&o, m)
 	if err := describeRevision(&o, r, m.Type, included); err != nil {
 		return nil, err
 	}
@@ -314,8 +321,20 @@ func (s *Server) describeStateMachineForExecution(ctx context.Context, in *input
 		return nil, err
 	}
 	o := newObject(out)
+	name := x.machine
+	if x.Child.Run != 0 {
+		run, err := s.store.MapRunByID(ctx, x.Child.Run)
+		if err != nil {
+			return nil, err
+		}
+		root, _, _ := strings.Cut(x.machine, "/")
+		name = root
+		o.text("mapRunArn", s.scheme.MapRun(root, run.Label, run.Name))
+		o.text("label", run.Label)
+		r.Definition = childDefinition(r.Definition, run.State)
+	}
 	o.text("stateMachineArn", s.scheme.Machine(x.machine))
-	o.text("name", x.machine)
+	o.text("name", name)
 	o.time("updateDate", r.CreatedAt)
 	if err := describeRevision(&o, r, standard, x.included); err != nil {
 		return nil, err

@@ -69,6 +69,25 @@ type Express interface {
 	Start(ctx context.Context, s store.Start) (startedAt int64, err error)
 	// Sync returns how the execution ended. It ends with ctx.
 	Sync(ctx context.Context, s store.Start) (store.Execution, error)
+	// Recent lists executions that run or ended not long ago, as the store's
+	// Executions does.
+	Recent(ctx context.Context, q store.ExecutionQuery) ([]store.Execution, error)
+	// Lookup finds one of these by the three parts of its ARN, or returns
+	// store.ErrNotFound.
+	Lookup(ctx context.Context, machine, name, uuid string) (store.Execution, error)
+	// ARN is the ARN of one.
+	ARN(id store.ExecutionID, machine, name string) string
+	// History reads its history, as the store's History does.
+	History(ctx context.Context, id store.ExecutionID, from int64, newestFirst bool, yield func(engine.Chunk) bool) error
+}
+
+// MapRuns knows how Map Runs are doing. Their names are what their ARNs end in.
+type MapRuns interface {
+	// Find returns store.ErrNotFound for a run that is not there.
+	Find(ctx context.Context, name string) (store.MapRunView, error)
+	// Update returns when the change is durable. A run that has ended gives
+	// store.ErrEnded.
+	Update(ctx context.Context, name string, s store.MapRunSettings) error
 }
 
 // Config is what a Server is set up with. Zero fields have defaults.
@@ -79,8 +98,17 @@ type Config struct {
 	Tasks  Tasks            // for TestState; nil: it needs a mock where it would call one
 
 	Express Express // nil: EXPRESS machines can be kept, not run
+	MapRuns MapRuns // nil: there are none
 	// LogGroup says whether there is a log group of that ARN; nil: any is taken.
 	LogGroup func(ctx context.Context, arn string) bool
+
+	// LimitsOf says the limits of a machine's executions; nil: AWS's quotas.
+	// MaxPayload is the highest payload limit among them, in bytes; 0: AWS's.
+	LimitsOf   func(machine string) engine.Limits
+	MaxPayload int
+
+	// Throttle has calls refused that exceed the quotas of an account on AWS.
+	Throttle bool
 
 	// TestCases, if set, lets the ARN in StartExecution end in # and the name of
 	// a test case, as Step Functions Local does.
@@ -113,7 +141,12 @@ type Server struct {
 	sweeps   sweeps
 	redrives redriveTokens
 	express  Express
+	mapRuns  MapRuns
 	logGroup func(ctx context.Context, arn string) bool
+
+	limitsOf   func(machine string) engine.Limits // nil: AWS's
+	maxPayload int                                // of any machine
+	throttle   throttle
 }
 
 // NewServer makes a Server over a store and the engine that writes to it. Close
@@ -129,7 +162,11 @@ func NewServer(st store.Store, eng Engine, cfg Config) *Server {
 		cfg.Logger = slog.Default()
 	}
 	s := &Server{store: st, engine: eng, scheme: cfg.Scheme, now: cfg.Now, log: cfg.Logger, tasks: cfg.Tasks, tests: cfg.TestCases}
-	s.express, s.logGroup = cfg.Express, cfg.LogGroup
+	s.express, s.mapRuns, s.logGroup = cfg.Express, cfg.MapRuns, cfg.LogGroup
+	if cfg.Throttle {
+		s.throttle = newThrottle()
+	}
+	s.limitsOf, s.maxPayload = cfg.LimitsOf, max(cfg.MaxPayload, maxPayload)
 	s.prefixes = prefixes{
 		machine:   cfg.Scheme.Machine(""),
 		activity:  cfg.Scheme.Activity(""),
@@ -199,7 +236,12 @@ func (s *Server) answer(r *http.Request, id string, b *buffer) (out []byte, err 
 	if err != nil {
 		return nil, err
 	}
-	if err := readBody(r, b); err != nil {
+	if name := actionName(r); name != "StartExecution" { // which is asked once its machine is known
+		if err := s.pass(name); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.readBody(r, b); err != nil {
 		return nil, err
 	}
 	if n := len(b.in); n >= gateFrom {
@@ -280,11 +322,8 @@ func actionName(r *http.Request) string {
 }
 
 // readBody reads the request's body into b.in. An empty one stands for {}.
-func readBody(r *http.Request, b *buffer) error {
-	limit := maxBody
-	if actionName(r) == "GetActivityTask" {
-		limit = maxPollBody
-	}
+func (s *Server) readBody(r *http.Request, b *buffer) error {
+	limit := s.maxBodyOf(actionName(r))
 	if r.ContentLength > int64(limit) {
 		return errTooLarge
 	}
@@ -296,6 +335,19 @@ func readBody(r *http.Request, b *buffer) error {
 		return errTooLarge
 	}
 	return nil
+}
+
+// maxBodyOf is how long a request for an action may be, in bytes. Where payloads
+// may be larger than AWS's, so may be the requests that bring them: text in a
+// JSON string takes more than it has, twice as much being plenty.
+func (s *Server) maxBodyOf(action string) int {
+	switch action {
+	case "GetActivityTask":
+		return maxPollBody
+	case "StartExecution", "StartSyncExecution", "SendTaskSuccess":
+		return maxBody + 2*(s.maxPayload-maxPayload)
+	}
+	return maxBody
 }
 
 // readAll appends what src holds to buf, up to limit bytes.

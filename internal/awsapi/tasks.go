@@ -14,17 +14,20 @@ import (
 // The bounds of what executions and tasks carry.
 var (
 	tokenText   = bounds{required: true, min: 1, max: 2048}
-	payloadText = bounds{max: maxPayload, bytes: true, secret: true}
+	payloadText = bounds{max: maxPayload, bytes: true, secret: true} // of TestState
 	errorText   = bounds{max: 256, secret: true}
 	causeText   = bounds{max: 32768, secret: true}
 )
 
-const maxPayload = 256 << 10
-
 func (s *Server) sendTaskSuccess(ctx context.Context, in *input, out []byte) ([]byte, error) {
 	token := in.text("taskToken", tokenText)
-	output := in.keep("output", bounds{required: true, max: maxPayload, bytes: true, secret: true})
+	bound := s.payloadText()
+	bound.required = true
+	output := in.keep("output", bound)
 	if err := in.err(); err != nil {
+		return nil, err
+	}
+	if err := s.checkOutput(ctx, in, token, output); err != nil {
 		return nil, err
 	}
 	return s.settle(ctx, token, out, func(at time.Time, id engine.TaskID) (engine.Event, error) {

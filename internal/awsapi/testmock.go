@@ -21,7 +21,7 @@ const (
 func (m *testMock) check(state asl.State, result value.Value) error {
 	switch state := state.(type) {
 	case *asl.Map:
-		if state.HasWriter {
+		if state.Writer != nil {
 			if result.Kind() != value.Object {
 				return invalidRequest("Mocked result must be a JSON object.")
 			}

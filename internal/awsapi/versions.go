@@ -79,14 +79,7 @@ func (s *Server) publishStateMachineVersion(ctx context.Context, in *input, out 
 	}
 	var version store.Version
 	err = s.write(ctx, func(ctx context.Context, tx store.Tx) error {
-		m, err := tx.Machine(ctx, name)
-		if err != nil {
-			return err
-		}
-		if m.Deleting {
-			return machineDeleting(arn)
-		}
-		r, err := tx.Revision(ctx, m.Current)
+		m, r, err := current(ctx, tx, name, arn)
 		if err != nil {
 			return err
 		}
@@ -97,7 +90,7 @@ func (s *Server) publishStateMachineVersion(ctx context.Context, in *input, out 
 		return err
 	})
 	if err != nil {
-		return nil, orMissing(err, machineMissing(arn))
+		return nil, err
 	}
 	o := newObject(out)
 	o.time("creationDate", version.CreatedAt)

@@ -4,6 +4,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -30,7 +31,34 @@ type Config struct {
 	Functions map[string]Function `yaml:"functions"` // by name or ARN
 	Models    []Model             `yaml:"models"`    // the first that matches counts
 	Logs      []Log               `yaml:"logs"`      // the first that matches counts
+	Limits    Limits              `yaml:"limits"`    // of executions
+	Throttle  bool                `yaml:"throttle"`  // calls beyond the rates of AWS
 }
+
+// Limits are what executions may have beyond AWS's quotas. Zero fields are those
+// that the file leaves out.
+type Limits struct {
+	Payload  int             // bytes of a state's or task's input or output
+	History  int64           // events
+	Machines []MachineLimits // the first that matches counts
+}
+
+// MachineLimits are those of the machines whose names match. What they leave out
+// is as for all machines.
+type MachineLimits struct {
+	Match   string // a machine's name, * for any text
+	Payload int
+	History int64
+}
+
+// Bounds of what limits can be: AWS's quotas below, and above what a server
+// bears without being slow or short of memory.
+const (
+	MinPayload = 256 << 10
+	MaxPayload = 4 << 20
+	MinHistory = 25_000
+	MaxHistory = 250_000
+)
 
 // Log says where the execution logs go that are for a log group.
 type Log struct {
@@ -70,7 +98,8 @@ type Model struct {
 
 // keys are the fields of each mapping, in the order of messages.
 var (
-	configKeys   = []string{"listen", "data", "region", "account", "functions", "models", "logs"}
+	configKeys   = []string{"listen", "data", "region", "account", "functions", "models", "logs", "limits", "throttle"}
+	limitKeys    = []string{"payload", "history", "machines"}
 	functionKeys = []string{"url", "command", "worker", "dir", "handler", "timeout", "memory", "concurrency", "idle", "env", "pass_env", "retries", "retry_delay", "dead_letter"}
 	modelKeys    = []string{"match", "provider", "model", "url", "key_env", "timeout"}
 	providers    = []string{"anthropic", "bedrock", "lexicon", "openai"}
@@ -148,6 +177,10 @@ func (r *reader) config(c *Config, n *yaml.Node) {
 			c.Models = r.models(v)
 		case "logs":
 			c.Logs = r.logs(v)
+		case "limits":
+			r.limits(v, "limits", limitKeys, &c.Limits)
+		case "throttle":
+			r.flag(v, key, &c.Throttle)
 		}
 	})
 }
@@ -163,6 +196,106 @@ func (r *reader) logs(n *yaml.Node) []Log {
 		all = append(all, l)
 	})
 	return all
+}
+
+// limits reads those of all machines or, where known says so, of some.
+func (r *reader) limits(n *yaml.Node, what string, known []string, to *Limits) {
+	r.fields(n, what, known, func(key string, v *yaml.Node) {
+		var text string
+		var err error
+		switch key {
+		case "payload":
+			if r.text(v, key, &text) {
+				to.Payload, err = ParsePayload(text)
+			}
+		case "history":
+			if r.text(v, key, &text) {
+				to.History, err = ParseHistory(text)
+			}
+		case "machines":
+			r.fields(v, "the limits of machines", nil, func(match string, v *yaml.Node) {
+				var own Limits
+				r.limits(v, "the limits of "+match, limitKeys[:2], &own)
+				to.Machines = append(to.Machines, MachineLimits{match, own.Payload, own.History})
+			})
+		}
+		if err != nil {
+			r.problem(v, "%s %v", key, err)
+		}
+	})
+}
+
+// ParsePayload reads a payload limit, such as 1048576, 512KiB or 1MiB.
+func ParsePayload(text string) (int, error) {
+	number, unit := text, 1
+	for suffix, size := range map[string]int{"KiB": 1 << 10, "MiB": 1 << 20} {
+		if before, ok := strings.CutSuffix(text, suffix); ok {
+			number, unit = strings.TrimSpace(before), size
+		}
+	}
+	n, err := strconv.Atoi(number)
+	if err != nil {
+		return 0, fmt.Errorf("must be a size such as 512KiB or 1MiB, not %.60q", text)
+	}
+	if n < MinPayload/unit || n > MaxPayload/unit {
+		return 0, fmt.Errorf("must be from 256KiB, which is AWS's, to 4MiB, not %.60s", text)
+	}
+	return n * unit, nil
+}
+
+// ParseHistory reads a limit of history events.
+func ParseHistory(text string) (int64, error) {
+	n, err := strconv.ParseInt(strings.ReplaceAll(text, "_", ""), 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("must be a number of events such as 100000, not %.60q", text)
+	}
+	if n < MinHistory || n > MaxHistory {
+		return 0, fmt.Errorf("must be from %d, which is AWS's, to %d, not %d", MinHistory, MaxHistory, n)
+	}
+	return n, nil
+}
+
+// Of gives the limits of a machine, 0 where they are AWS's.
+func (l *Limits) Of(machine string) (payload int, history int64) {
+	for _, m := range l.Machines {
+		if matches(m.Match, machine) {
+			return cmp.Or(m.Payload, l.Payload), cmp.Or(m.History, l.History)
+		}
+	}
+	return l.Payload, l.History
+}
+
+// LargestPayload is the highest payload limit of any machine, 0 for AWS's.
+func (l *Limits) LargestPayload() int {
+	most := l.Payload
+	for _, m := range l.Machines {
+		most = max(most, m.Payload)
+	}
+	return most
+}
+
+// matches says whether a name is that of the pattern, in which * stands for any
+// text.
+func matches(pattern, name string) bool {
+	first, rest, starred := strings.Cut(pattern, "*")
+	if !starred {
+		return pattern == name
+	}
+	name, ok := strings.CutPrefix(name, first)
+	if !ok {
+		return false
+	}
+	for {
+		part, after, more := strings.Cut(rest, "*")
+		if !more {
+			return strings.HasSuffix(name, part)
+		}
+		_, left, ok := strings.Cut(name, part)
+		if !ok {
+			return false
+		}
+		name, rest = left, after
+	}
 }
 
 var (
@@ -186,7 +319,7 @@ func (r *reader) function(name string, n *yaml.Node) Function {
 		case "command":
 			f.Command = r.command(v)
 		case "worker":
-			r.truth(v, key, &f.Worker)
+			r.flag(v, key, &f.Worker)
 		case "dir":
 			r.text(v, key, &f.Dir)
 		case "handler":
@@ -275,18 +408,6 @@ func (r *reader) number(n *yaml.Node, key string, to *int) bool {
 	}
 	*to = v
 	return true
-}
-
-func (r *reader) truth(n *yaml.Node, key string, to *bool) {
-	var text string
-	if !r.text(n, key, &text) {
-		return
-	}
-	v, err := strconv.ParseBool(text)
-	if err != nil {
-		r.problem(n, "%s must be true or false, not %.60q", key, text)
-	}
-	*to = v
 }
 
 func (r *reader) models(n *yaml.Node) []Model {
@@ -388,6 +509,13 @@ func (r *reader) text(n *yaml.Node, key string, to *string) bool {
 	}
 	*to = n.Value
 	return true
+}
+
+func (r *reader) flag(n *yaml.Node, key string, to *bool) {
+	n = resolve(n)
+	if !isNull(n) && n.Decode(to) != nil {
+		r.problem(n, "%s must be true or false", key)
+	}
 }
 
 func (r *reader) address(n *yaml.Node, key string, to *string) {

@@ -31,6 +31,12 @@ models:
 logs:
   /aws/vendedlogs/*: stdout
   "*": ./executions.jsonl
+limits:
+  history: 100_000
+  machines:
+    etl-*: {payload: 2MiB}
+    "*-slow": {history: 250000}
+throttle: true
 `
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -49,7 +55,9 @@ logs:
 			{Match: "anthropic.*", Provider: "anthropic", Timeout: 90 * time.Second},
 			{Match: "*", Provider: "openai", Model: "llama3.2", URL: "http://127.0.0.1:11434/v1", KeyEnv: "NONE"},
 		},
-		Logs: []Log{{"/aws/vendedlogs/*", "stdout"}, {"*", "./executions.jsonl"}},
+		Logs:     []Log{{"/aws/vendedlogs/*", "stdout"}, {"*", "./executions.jsonl"}},
+		Limits:   Limits{History: 100_000, Machines: []MachineLimits{{"etl-*", 2 << 20, 0}, {"*-slow", 0, 250_000}}},
+		Throttle: true,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -88,7 +96,7 @@ func TestMistakes(t *testing.T) {
 	}
 	f("lisen: x\nregoin: y", `line 1: unknown key "lisen" in the configuration; did you mean listen?`,
 		`line 2: unknown key "regoin" in the configuration; did you mean region?`)
-	f("port: 1", `line 1: unknown key "port" in the configuration; there are listen, data, region, account, functions, models, logs`)
+	f("port: 1", `line 1: unknown key "port" in the configuration; there are listen, data, region, account, functions, models, logs, limits, throttle`)
 	f("data: a\ndata: b", `line 2: "data" stands twice in the configuration, first in line 1`)
 	f("- a", `line 1: the configuration must be written as key: value`)
 	f("listen: [1]", `line 1: listen must be a text`)
@@ -120,4 +128,60 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%q gives %v and %v", text, c, err)
 		}
 	})
+}
+
+func TestLimits(t *testing.T) {
+	l := Limits{Payload: 512 << 10, Machines: []MachineLimits{{"etl-*-big", 4 << 20, 0}, {"etl-*", 1 << 20, 50_000}, {"one", 0, 0}}}
+	f := func(machine string, payload int, history int64) {
+		t.Helper()
+		if gotPayload, gotHistory := l.Of(machine); gotPayload != payload || gotHistory != history {
+			t.Errorf("limits of %s: %d, %d, want %d, %d", machine, gotPayload, gotHistory, payload, history)
+		}
+	}
+	f("other", 512<<10, 0)
+	f("etl-", 1<<20, 50_000)
+	f("etl-a-big", 4<<20, 0)
+	f("etl-big", 1<<20, 50_000)
+	f("etl-a-bigger", 1<<20, 50_000)
+	f("one", 512<<10, 0)
+	if got := l.LargestPayload(); got != 4<<20 {
+		t.Errorf("the largest payload is %d", got)
+	}
+}
+
+func TestWrongLimits(t *testing.T) {
+	f := func(text, want string) {
+		t.Helper()
+		if _, err := Parse([]byte(text)); err == nil || err.Error() != want {
+			t.Errorf("%s: %v\nwant %s", text, err, want)
+		}
+	}
+	f("limits: {payload: 5MiB}", "line 1: payload must be from 256KiB, which is AWS's, to 4MiB, not 5MiB")
+	f("limits: {payload: 4194305}", "line 1: payload must be from 256KiB, which is AWS's, to 4MiB, not 4194305")
+	f("limits: {payload: 262143}", "line 1: payload must be from 256KiB, which is AWS's, to 4MiB, not 262143")
+	f("limits: {payload: 9999999999999MiB}", "line 1: payload must be from 256KiB, which is AWS's, to 4MiB, not 9999999999999MiB")
+	f("limits: {payload: 1GB}", `line 1: payload must be a size such as 512KiB or 1MiB, not "1GB"`)
+	f("limits: {history: 250001}", "line 1: history must be from 25000, which is AWS's, to 250000, not 250001")
+	f("limits: {history: lots}", `line 1: history must be a number of events such as 100000, not "lots"`)
+	f("limits: {machines: {m: {payloads: 1MiB}}}", `line 1: unknown key "payloads" in the limits of m; did you mean payload?`)
+	f("throttle: often", "line 1: throttle must be true or false")
+	f("limits: {machines: {m: {payload: 1}}}", "line 1: payload must be from 256KiB, which is AWS's, to 4MiB, not 1")
+}
+
+func TestMatches(t *testing.T) {
+	f := func(pattern, name string, want bool) {
+		t.Helper()
+		if got := matches(pattern, name); got != want {
+			t.Errorf("%q matches %q: %t, want %t", pattern, name, got, want)
+		}
+	}
+	f("a", "a", true)
+	f("a", "ab", false)
+	f("*", "", true)
+	f("a*c", "abc", true)
+	f("a*c", "ac", true)
+	f("a*c", "acb", false)
+	f("a*b*c", "a-b-b-c", true)
+	f("a*b*c", "a-c", false)
+	f("ab*b", "ab", false)
 }

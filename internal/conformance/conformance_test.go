@@ -6,7 +6,6 @@ package conformance
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"os"
 	"os/exec"
@@ -46,15 +45,6 @@ type recorded struct {
 
 func (c *recorded) says(re *regexp.Regexp) bool { return re.Match(c.raw) }
 
-func (c *recorded) calls(op *regexp.Regexp) bool {
-	for _, s := range c.Steps {
-		if s.Service == "" && op.MatchString(s.Op) {
-			return true
-		}
-	}
-	return false
-}
-
 func (c *recorded) needs(services ...string) bool {
 	for _, s := range services {
 		if slices.Contains(c.Needs, s) {
@@ -79,12 +69,8 @@ func (c *recorded) onlyDefines() bool {
 }
 
 var (
-	distributed = regexp.MustCompile(`\\*"Mode\\*"\s*:\s*\\*"DISTRIBUTED|\\*"(ItemReader|ResultWriter|ItemBatcher)\\*"\s*:`)
-
 	otherAccount = regexp.MustCompile(`"account"\s*:\s*"2`)
 	statusEvents = regexp.MustCompile(`\baws\.states\b`)
-
-	mapRunOps = regexp.MustCompile(`MapRun`)
 )
 
 // later are the parts that are still to come. A case that needs one is left
@@ -93,9 +79,6 @@ var later = []struct {
 	reason string
 	holds  func(*recorded) bool
 }{
-	{"distributed maps", func(c *recorded) bool {
-		return c.Kind != "test_state" && (c.says(distributed) || c.calls(mapRunOps))
-	}},
 	{"apigateway:invoke", func(c *recorded) bool {
 		return c.Kind != "test_state" && !c.onlyDefines() && c.needs("apigateway")
 	}},
@@ -301,5 +284,4 @@ func TestEachCaseHasOneReason(t *testing.T) {
 	f(`{"kind":"execution","needs":["apigateway"]}`, "apigateway:invoke")
 	f(`{"kind":"api","steps":[{"op":"CreateStateMachine","account":"222222222222"}]}`, "several accounts")
 	f(`{"kind":"api","needs":["sqs"],"steps":[{"op":"CreateStateMachine"}]}`, "")
-	f(fmt.Sprintf(`{"kind":"execution","definition":{"ItemProcessor":{"ProcessorConfig":{"Mode":%q}}}}`, "DISTRIBUTED"), "distributed maps")
 }

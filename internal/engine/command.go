@@ -40,6 +40,20 @@ type (
 		Submitted *Data // what the submission returned
 	}
 
+	// StartMapRun asks for a Map Run, or for it to go on after a redrive. It
+	// ends with MapRunEnded. After a crash the same is asked for again.
+	StartMapRun struct {
+		Task TaskID
+		Run  *MapRun
+	}
+
+	// StopMapRun says that a Map Run's end is not awaited any more: its
+	// children are to be stopped.
+	StopMapRun struct {
+		Task TaskID
+		ARN  string
+	}
+
 	// Cancel tells a task that is running, or whose job is being awaited, that
 	// its answer is not wanted any more.
 	Cancel struct {
@@ -51,7 +65,9 @@ type (
 	}
 )
 
-func (*Dispatch) isCommand() {}
-func (*Enqueue) isCommand()  {}
-func (*Dequeue) isCommand()  {}
-func (*Cancel) isCommand()   {}
+func (*Dispatch) isCommand()    {}
+func (*Enqueue) isCommand()     {}
+func (*Dequeue) isCommand()     {}
+func (*Cancel) isCommand()      {}
+func (*StartMapRun) isCommand() {}
+func (*StopMapRun) isCommand()  {}

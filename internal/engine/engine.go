@@ -51,6 +51,9 @@ const (
 	// states neither starves other executions nor fills memory.
 	yieldEvents = 1000
 	yieldBytes  = 4 << 20
+	// The same for states that compute: how often Interrupt may be asked. One
+	// evaluation that goes to its limits asks about as often.
+	yieldAsked = 600
 )
 
 // Env holds what an execution is run with.
@@ -60,7 +63,14 @@ type Env struct {
 	Token func(TaskID) string
 	// ActivityExists says whether an activity is registered under the ARN.
 	ActivityExists func(arn string) bool
-	Limits         Limits
+	// MapRunARN derives the ARN of a Map Run from its state's attempt.
+	MapRunARN func(t TaskID, label string) string
+	Limits    Limits
+	// Interrupt, if set, is asked about every millisecond while an expression is
+	// evaluated whether to give it up, which is then an evaluation that took too
+	// long. What is evaluated is bounded by counts already: this is the last
+	// resort of a caller that has a clock.
+	Interrupt func() bool
 	// Took, if set, is told by which of its ways a state goes on, which history
 	// does not say: index counts the state's rules, retriers or catchers from 0.
 	Took func(state string, w Way, index int)
@@ -131,6 +141,16 @@ func Resume(env *Env, s *Snapshot) (commands []Command, more bool, err error) {
 		switch f.phase {
 		case ready, redo:
 			more = true
+		case mapping:
+			state, ok := env.Machine.State(f.state).(*asl.Map)
+			if !ok {
+				return nil, false, fmt.Errorf("engine: state %q of %s is not a Map", f.state, s.Execution.ARN)
+			}
+			start, err := a.mapRunAgain(f, state)
+			if err != nil {
+				return nil, false, err
+			}
+			commands = append(commands, start)
 		case dispatch, submitted:
 			if f.phase == submitted && !f.polled() {
 				continue
@@ -163,6 +183,7 @@ type apply struct {
 	stack      []*Frame
 	commands   []Command
 	entered    int64 // states
+	asked      int   // Interrupt
 	broken     error
 }
 
@@ -185,6 +206,8 @@ func (a *apply) event(ev Event) error {
 		return a.activityStarted(ev)
 	case TimerFired:
 		return a.timerFired()
+	case MapRunEnded:
+		return a.mapRunEnded(ev)
 	case Redriven:
 		return a.redrive(ev)
 	case Stopped:
@@ -240,7 +263,7 @@ func (a *apply) inOrder() []*Frame {
 // time to yield; it then returns true.
 func (a *apply) run() (more bool) {
 	for len(a.stack) > 0 && a.Running() && a.broken == nil {
-		if a.lastEvent-a.firstEvent > yieldEvents || len(a.history.chunk.Data)-a.firstByte > yieldBytes {
+		if a.lastEvent-a.firstEvent > yieldEvents || len(a.history.chunk.Data)-a.firstByte > yieldBytes || a.asked > yieldAsked {
 			return true
 		}
 		f := a.stack[len(a.stack)-1]
@@ -263,6 +286,7 @@ func (a *apply) goTo(f *Frame, state string) {
 	f.state, f.phase = state, ready
 	f.due, f.timeoutAt, f.heartbeat = 0, 0, 0
 	f.retries, f.retried = nil, 0
+	f.scheduled = 0
 	a.touch(f)
 	a.stack = append(a.stack, f)
 }
@@ -426,6 +450,8 @@ func (a *apply) checkHistory() {
 		switch f.phase {
 		case dispatch, submitted, queued, started:
 			a.cancel(f)
+		case mapping:
+			a.stopMapRun(f)
 		}
 	}
 	a.record(&HistoryEvent{Type: ExecutionFailedType, Previous: a.lastEvent, Error: &name, Cause: &cause})

@@ -28,7 +28,11 @@ func begin(input string) *Snapshot {
 }
 
 func testEnv(m *asl.Machine) *Env {
-	return &Env{Machine: m, Token: func(id TaskID) string { return fmt.Sprintf("token-%d-%d", id.Frame, id.Attempt) }}
+	return &Env{
+		Machine:   m,
+		Token:     func(id TaskID) string { return fmt.Sprintf("token-%d-%d", id.Frame, id.Attempt) },
+		MapRunARN: func(id TaskID, label string) string { return fmt.Sprintf("run:%s:%d-%d", label, id.Frame, id.Attempt) },
+	}
 }
 
 func passes(n int) string {

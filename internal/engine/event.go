@@ -67,6 +67,15 @@ type (
 	// is due by At moves on.
 	TimerFired struct{ At time.Time }
 
+	// MapRunEnded brings the end of a Map Run: the state's result, or the
+	// error that it failed with.
+	MapRunEnded struct {
+		At           time.Time
+		Task         TaskID
+		Output       *Data // nil: it failed
+		Error, Cause *string
+	}
+
 	// Redriven begins an execution again that has ended without success, at
 	// the states that had not ended well.
 	Redriven struct{ At time.Time }
@@ -88,6 +97,7 @@ func (ActivityStarted) isEvent() {}
 func (TimerFired) isEvent()      {}
 func (Stopped) isEvent()         {}
 func (Redriven) isEvent()        {}
+func (MapRunEnded) isEvent()     {}
 
 func (e Started) at() time.Time         { return e.At }
 func (e Continued) at() time.Time       { return e.At }
@@ -99,3 +109,4 @@ func (e ActivityStarted) at() time.Time { return e.At }
 func (e TimerFired) at() time.Time      { return e.At }
 func (e Stopped) at() time.Time         { return e.At }
 func (e Redriven) at() time.Time        { return e.At }
+func (e MapRunEnded) at() time.Time     { return e.At }

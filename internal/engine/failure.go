@@ -168,6 +168,7 @@ func (a *apply) tryAgain(f *Frame) {
 	case *asl.Parallel:
 		failed = a.parallel(f, state)
 	case *asl.Map:
+		f.scheduled = 0 // a run of its own
 		failed = a.mapState(f, state)
 	}
 	if failed != nil {
@@ -247,6 +248,9 @@ func (a *apply) giveUp(f *Frame, cause int64) {
 		}
 	case dispatch, submitted, queued, started:
 		a.cancel(f)
+	case mapping:
+		a.stopMapRun(f)
+		a.record(&HistoryEvent{Type: MapRunAbortedType, Previous: cause})
 	case failing:
 		if _, isTask := state.(*asl.Task); !isTask {
 			return

@@ -58,6 +58,22 @@ func (a *apply) filled(f *Frame, t *jsonpath.Template, d *Data, seed int64) (*Da
 	return ValueData(v), nil
 }
 
+// argument evaluates a field that is a payload template or a JSONata query; null
+// where it is neither.
+func (a *apply) argument(f *Frame, t *jsonpath.Template, q *asl.Query, input *Data) (value.Value, *failure) {
+	switch {
+	case q != nil:
+		return a.evaluate(f, q, states{}, a.nextEvent())
+	case t != nil:
+		d, failed := a.filled(f, t, input, a.nextEvent())
+		if failed != nil {
+			return value.Value{}, failed
+		}
+		return d.Value(), nil
+	}
+	return value.NullValue, nil
+}
+
 // placed puts result where ResultPath says, in the state's raw input.
 func (a *apply) placed(f *Frame, rp *asl.ResultPath, result *Data) (*Data, *failure) {
 	switch {
@@ -220,34 +236,36 @@ func (a *apply) context(f *Frame) value.Value {
 	if token != "" {
 		object = append(object, member("Task", value.ObjectOf([]value.Member{member("Token", value.Str(token))})))
 	}
-	if item, index, ok := a.mapItem(f); ok {
-		object = append(object, member("Map", value.ObjectOf([]value.Member{
-			member("Item", value.ObjectOf([]value.Member{
-				member("Index", value.Int(int64(index))),
-				member("Value", item),
-			})),
-		})))
+	if item, ok := a.mapItem(f); ok {
+		members := []value.Member{member("Index", value.Int(int64(item.index))), member("Value", item.value)}
+		if item.key != "" {
+			members = append(members, member("Key", value.Str(item.key)))
+		}
+		if item.source != "" {
+			members = append(members, member("Source", value.Str(item.source)))
+		}
+		object = append(object, member("Map", value.ObjectOf([]value.Member{member("Item", value.ObjectOf(members))})))
 	}
 	return a.env.test.context(value.ObjectOf(object))
 }
 
 // mapItem finds the item of the innermost Map iteration that f is part of.
-func (a *apply) mapItem(f *Frame) (item value.Value, index int, ok bool) {
+func (a *apply) mapItem(f *Frame) (item mapItem, ok bool) {
 	if f.item != nil {
-		return f.item.value, f.item.index, true
+		return *f.item, true
 	}
 	for f.parent != 0 {
 		parent := a.frames[f.parent]
 		if m, isMap := a.env.Machine.State(parent.state).(*asl.Map); isMap {
 			items, failed := a.items(parent, m)
 			if failed != nil {
-				return value.Value{}, 0, false
+				return mapItem{}, false
 			}
-			return items.At(f.index), f.index, true
+			return mapItem{index: f.index, value: items.At(f.index)}, true
 		}
 		f = parent
 	}
-	return value.Value{}, 0, false
+	return mapItem{}, false
 }
 
 // runtimeError wraps a failed evaluation as AWS words it.

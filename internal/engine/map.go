@@ -16,14 +16,19 @@ const defaultConcurrency = 40
 
 // mapItem is the item that an ItemSelector is evaluated for.
 type mapItem struct {
-	index int
-	value value.Value
+	index  int
+	value  value.Value
+	key    string // of a member of an object
+	source string // of a distributed Map's item
 }
 
 // mapState starts as many iterations as may run at a time.
 func (a *apply) mapState(f *Frame, state *asl.Map) *failure {
 	if a.env.test != nil {
 		return a.mockedMap(f, state)
+	}
+	if state.Distributed {
+		return a.distribute(f, state)
 	}
 	items, failed := a.items(f, state)
 	if failed != nil {
@@ -69,11 +74,7 @@ func (a *apply) items(f *Frame, state *asl.Map) (value.Value, *failure) {
 	}
 	a.inspect(AfterItemsPath, input)
 	if input.Value().Kind() != value.Array {
-		path := "$"
-		if state.ItemsPath != nil && state.ItemsPath.Path != nil {
-			path = state.ItemsPath.Path.String()
-		}
-		return value.Value{}, a.runtimeFailure(f, fmt.Sprintf("Reference path \"%s\" must point to array.", path))
+		return value.Value{}, a.noItems(f, state, input.Value())
 	}
 	f.items = input.Value()
 	return f.items, nil
@@ -90,14 +91,26 @@ func (a *apply) queriedItems(f *Frame, state *asl.Map) (value.Value, *failure) {
 		items = v
 	}
 	if items.Kind() != value.Array {
-		err := &asl.QueryError{Cause: "Map state input must be an array but was: " + items.JSON()}
-		if state.Items != nil {
-			err = state.Items.Unexpected("array", items)
-		}
-		return value.Value{}, a.queryFailure(f, err)
+		return value.Value{}, a.noItems(f, state, items)
 	}
 	f.items = items
 	return items, nil
+}
+
+// noItems says that a Map cannot go over v (texts recorded).
+func (a *apply) noItems(f *Frame, state *asl.Map, v value.Value) *failure {
+	if state.QueryLanguage == asl.JSONata {
+		err := &asl.QueryError{Cause: "Map state input must be an array but was: " + v.JSON()}
+		if state.Items != nil {
+			err = state.Items.Unexpected("array", v)
+		}
+		return a.queryFailure(f, err)
+	}
+	path := "$"
+	if state.ItemsPath != nil && state.ItemsPath.Path != nil {
+		path = state.ItemsPath.Path.String()
+	}
+	return a.runtimeFailure(f, fmt.Sprintf("Reference path \"%s\" must point to array.", path))
 }
 
 // concurrency is how many iterations may run at a time.
@@ -192,7 +205,7 @@ func (a *apply) itemInput(f *Frame, state *asl.Map, items value.Value, index int
 	if failed != nil {
 		return nil, failed
 	}
-	f.item = &mapItem{index, items.At(index)}
+	f.item = &mapItem{index: index, value: items.At(index)}
 	defer func() { f.item = nil }()
 	if state.ItemSelectorQuery != nil {
 		return a.query(f, state.ItemSelectorQuery, states{}, input, a.nextEvent())

@@ -194,6 +194,11 @@ func (s *script) parse(at time.Time, name, rest string) Event {
 		return TimerFired{At: at}
 	case "Redriven":
 		return Redriven{At: at}
+	case "MapRunEnded":
+		return MapRunEnded{At: at, Task: task, Output: Text(rest)}
+	case "MapRunFailed":
+		e, c := text()
+		return MapRunEnded{At: at, Task: task, Error: e, Cause: c}
 	case "Stopped":
 		rest = strings.TrimSpace(number + " " + rest)
 		e, c := text()
@@ -210,6 +215,19 @@ func (s *script) command(c Command) {
 			s.tasks = append(s.tasks, c.Task)
 		}
 		fmt.Fprintf(&s.commands, "dispatch %d.%d %s %s %s\n", c.Task.Frame, c.Task.Attempt, c.Resource.ARN, c.Input.JSON(), c.Token)
+	case *StartMapRun:
+		s.tasks = append(s.tasks, c.Task)
+		again, more, err := Resume(s.env, s.s)
+		if err != nil || more || len(again) != 1 {
+			s.t.Fatalf("asked again: %v, %v, %v", again, more, err)
+		}
+		run := showRun(c.Run)
+		if diff := cmp.Diff(run, showRun(again[0].(*StartMapRun).Run)); diff != "" {
+			s.t.Errorf("what is asked for again after a crash (-want +got):\n%s", diff)
+		}
+		fmt.Fprintf(&s.commands, "run %d.%d %s\n", c.Task.Frame, c.Task.Attempt, run)
+	case *StopMapRun:
+		fmt.Fprintf(&s.commands, "stop run %d.%d %s\n", c.Task.Frame, c.Task.Attempt, c.ARN)
 	case *Enqueue:
 		s.tasks = append(s.tasks, c.Task)
 		fmt.Fprintf(&s.commands, "enqueue %d.%d %s\n", c.Task.Frame, c.Task.Attempt, c.Activity)
@@ -226,6 +244,40 @@ func (s *script) command(c Command) {
 	}
 }
 
+// showRun writes what a Map Run is asked for, with the inputs of its children.
+func showRun(m *MapRun) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s redrives=%d express=%t concurrency=%d", m.ARN, m.Redrives, m.Express, m.MaxConcurrency)
+	if m.ToleratedCount != nil {
+		fmt.Fprintf(&b, " count=%d", *m.ToleratedCount)
+	}
+	if m.ToleratedPercentage != nil {
+		fmt.Fprintf(&b, " percentage=%v", *m.ToleratedPercentage)
+	}
+	if r := m.Reader; r != nil {
+		fmt.Fprintf(&b, " reader=%s %s %s max=%d", r.Action, r.Parameters.JSON(), r.Config.JSON(), r.MaxItems)
+	}
+	if x := m.Batcher; x != nil {
+		fmt.Fprintf(&b, " batch=%d/%d %s", x.MaxItems, x.MaxBytes, x.BatchInput([]string{"1", "2"}))
+	}
+	if w := m.Writer; w != nil {
+		fmt.Fprintf(&b, " writer=%s %s %s", w.Transformation, w.OutputType, w.Parameters.JSON())
+	}
+	if m.Reader != nil {
+		return b.String()
+	}
+	i := int64(0)
+	for _, v := range m.Items.Items() {
+		selected, err := m.Select(MapItem{Index: i, Value: v, Source: StateData})
+		fmt.Fprintf(&b, " %s", selected.JSON())
+		if err != nil {
+			fmt.Fprintf(&b, " %v", err)
+		}
+		i++
+	}
+	return b.String()
+}
+
 // show writes an event on a line.
 func show(ev *HistoryEvent) string {
 	var b strings.Builder
@@ -238,6 +290,7 @@ func show(ev *HistoryEvent) string {
 	part("", ev.Name)
 	part("", ev.Service)
 	part("", ev.Resource)
+	part("", ev.MapRunARN)
 	if ev.Type == MapIterationStartedType || ev.Type == MapIterationSucceededType || ev.Type == MapIterationFailedType || ev.Type == MapIterationAbortedType {
 		fmt.Fprintf(&b, " #%d", ev.Index)
 	}

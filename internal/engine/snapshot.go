@@ -101,6 +101,7 @@ const (
 	failing                // its state has failed, and what follows is being worked out
 	inside                 // in State, which needs nothing from outside: seen only where it failed
 	redo                   // about to do State again, without entering it
+	mapping                // a distributed Map whose Map Run is under way
 )
 
 // Frame is one running branch or iteration, or the top level of a machine:
@@ -119,10 +120,11 @@ type Frame struct {
 	entered   int64  // id of the StateEntered event
 	before    int64  // id of the event before that
 	last      int64  // id of the newest event on this frame's path
-	scheduled int64  // id of the event that scheduled the task: the seed of its parameters
+	scheduled int64  // id of the event that scheduled the task or began the Map Run: the seed of its parameters
 	attempt   uint32 // of tasks, counted over the frame's life
 	retries   []int64
 	retried   int64 // $$.State.RetryCount
+	runs      int64 // how often the Map Run was begun again
 
 	due       int64 // Unix milliseconds at which something happens by itself; 0: never
 	timeoutAt int64 // when the task's TimeoutSeconds are over; 0: never
@@ -273,7 +275,7 @@ func (s *Snapshot) pending() bool {
 		return false
 	}
 	for _, f := range s.frames {
-		if f.phase == ready || f.phase == redo || f.phase == dispatch || f.polled() {
+		if f.phase == ready || f.phase == redo || f.phase == dispatch || f.phase == mapping || f.polled() {
 			return true
 		}
 	}
@@ -320,6 +322,9 @@ func (s *Snapshot) encodeFrame(f *Frame) []byte {
 	e.uint(uint64(len(f.retries)))
 	for _, n := range f.retries {
 		e.int(n)
+	}
+	if f.runs != 0 { // snapshots from before there were Map Runs end here
+		e.int(f.runs)
 	}
 	return e.buf
 }
@@ -393,6 +398,9 @@ func (s *Snapshot) decodeFrame(d *decoder) *Frame {
 	f.attempt = uint32(attempt)
 	for n := d.uint(); n > 0 && d.err == nil; n-- {
 		f.retries = append(f.retries, d.int())
+	}
+	if len(d.buf) > 0 && d.err == nil {
+		f.runs = d.int()
 	}
 	return f
 }

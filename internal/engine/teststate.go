@@ -3,7 +3,6 @@ package engine
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -370,7 +369,7 @@ func (a *apply) mockedMap(f *Frame, state *asl.Map) *failure {
 // mockedItems are the items of a Map, absent where its reader would have to read
 // them.
 func (a *apply) mockedItems(f *Frame, state *asl.Map) (value.Value, *failure) {
-	if !state.HasReader {
+	if state.Reader == nil {
 		return a.items(f, state)
 	}
 	if items, err := value.Parse(a.env.test.in.ItemData); err == nil && items.Kind() == value.Array {
@@ -421,48 +420,6 @@ func (a *apply) tolerance(f *Frame, state *asl.Map) *failure {
 		r.ToleratedFailurePercentage = &x
 	}
 	return nil
-}
-
-func (a *apply) toleratedCount(f *Frame, state *asl.Map, bound *asl.Tolerated) (int64, *failure) {
-	switch {
-	case bound.Query != nil:
-		return a.number(f, bound.Query)
-	case bound.Path == nil:
-		return int64(bound.Literal), nil
-	}
-	n, failed := a.integerAt(f, state, bound.Path, "ToleratedFailureCountPath")
-	if failed == nil && n < 0 {
-		failed = a.runtimeFailure(f, "ToleratedFailureCount cannot be negative.")
-	}
-	return n, failed
-}
-
-func (a *apply) toleratedPercentage(f *Frame, state *asl.Map, bound *asl.Tolerated) (float64, *failure) {
-	x := bound.Literal
-	switch {
-	case bound.Query != nil:
-		v, failed := a.evaluate(f, bound.Query, states{}, a.nextEvent())
-		if failed != nil {
-			return 0, failed
-		}
-		if v.Kind() != value.Number {
-			return 0, a.queryFailure(f, bound.Query.Unexpected("number", v))
-		}
-		x = v.Float()
-	case bound.Path != nil:
-		v, failed := a.inputAt(f, state, bound.Path)
-		if failed != nil {
-			return 0, failed
-		}
-		var err error
-		if x, err = strconv.ParseFloat(plain(v), 64); err != nil {
-			return 0, a.runtimeFailure(f, fmt.Sprintf("The ToleratedFailurePercentagePath field refers to value \"%s\" which is not a valid float: %s", plain(v), bound.Path))
-		}
-	}
-	if !(x >= 0 && x <= 100) {
-		return 0, a.runtimeFailure(f, "ToleratedFailurePercentage must be between 0 and 100.")
-	}
-	return x, nil
 }
 
 // exceeded says whether more of n items failed than the Map bears. Without a

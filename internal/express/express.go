@@ -32,8 +32,11 @@ const MaxDuration = 5 * time.Minute
 type Config struct {
 	Scheme arn.Scheme
 	Limits engine.Limits // Duration and History are set to those of Express executions where they are 0
-	Now    func() time.Time
-	Log    *slog.Logger
+	// PayloadOf, if set, says the payload limit of a machine, in the place of
+	// that in Limits. It gives the same answer each time.
+	PayloadOf func(machine string) int
+	Now       func() time.Time
+	Log       *slog.Logger
 
 	// Write makes a change of the main store durable: the Standard worker's.
 	Write func(ctx context.Context, do func(ctx context.Context, tx store.Tx) error) error
@@ -69,8 +72,9 @@ type Runner struct {
 // run is an execution under way.
 type run struct {
 	bytes   int
-	durable bool              // has a row in the main store
-	ended   chan engine.Delta // cap 1; nil: nobody waits
+	durable bool                      // has a row in the main store
+	ended   chan engine.Delta         // cap 1; nil: nobody waits
+	child   func(engine.Delta, error) // of a Map Run's child
 }
 
 // New makes a runner that finds machines in main.
@@ -101,9 +105,17 @@ func New(ctx context.Context, main store.Store, tasks *task.Registry, cfg Config
 	r.ledger = ledger{write: cfg.Write, log: cfg.Log, wake: make(chan struct{}, 1)}
 	r.kept = newKept(main, first, cfg)
 	r.worker, err = worker.New(ctx, r.kept, tasks, worker.Config{
-		Scheme: cfg.Scheme, Limits: cfg.Limits, Now: cfg.Now, Log: cfg.Log, Express: true, LogOf: cfg.LogOf, Committed: r.committed,
+		Scheme: cfg.Scheme, LimitsOf: cfg.limitsOf, Now: cfg.Now, Log: cfg.Log, Express: true, LogOf: cfg.LogOf, Committed: r.committed,
 	})
 	return r, err
+}
+
+func (c *Config) limitsOf(machine string) engine.Limits {
+	limits := c.Limits
+	if c.PayloadOf != nil {
+		limits.Payload = c.PayloadOf(machine)
+	}
+	return limits
 }
 
 // firstID is where this process's ids begin: at the time, in steps that leave
@@ -252,6 +264,33 @@ func (r *Runner) Sync(ctx context.Context, s store.Start) (x store.Execution, er
 	}
 }
 
+// Child runs an execution with a reserved id that belongs to a Map Run. Done is
+// called once, with how it ended or why it could not begin, and must return
+// quickly; store.ErrBusy says that too much is under way. Nothing of it outlives
+// the process: the run starts it again.
+func (r *Runner) Child(ctx context.Context, s store.Start, done func(engine.Delta, error)) {
+	if err := r.enter(s.ID, &run{bytes: len(s.Input), child: done}, false); err != nil {
+		done(engine.Delta{}, err)
+		return
+	}
+	r.worker.Begin(ctx, s, func(_ store.Execution, _ bool, err error) {
+		if err != nil && r.leave(s.ID) != nil {
+			done(engine.Delta{}, err)
+		}
+	})
+}
+
+// ARN is the ARN of an execution by its id and the names of its machine and its
+// own.
+func (r *Runner) ARN(id store.ExecutionID, machine, name string) string {
+	return r.worker.ExecutionARN(id, machine, name)
+}
+
+// Stop ends an execution that runs; one that does not is passed over.
+func (r *Runner) Stop(ctx context.Context, id store.ExecutionID) {
+	r.worker.Post(context.WithoutCancel(ctx), id, engine.Stopped{At: r.cfg.Now()}, nil)
+}
+
 // enter counts an execution in, if there is room for it or if it must.
 func (r *Runner) enter(id store.ExecutionID, this *run, must bool) error {
 	this.bytes += 1 << 10 // about what an execution takes beside its input
@@ -290,6 +329,8 @@ func (r *Runner) committed(c *store.ExecutionCommit) {
 	case this == nil:
 	case this.ended != nil:
 		this.ended <- c.Delta
+	case this.child != nil:
+		this.child(c.Delta, nil)
 	case this.durable:
 		r.ledger.drop(c.ID)
 	}
@@ -299,6 +340,12 @@ func (r *Runner) committed(c *store.ExecutionCommit) {
 // newest first, as store.Store.Executions does.
 func (r *Runner) Recent(ctx context.Context, q store.ExecutionQuery) ([]store.Execution, error) {
 	return r.kept.Executions(ctx, q)
+}
+
+// Lookup finds a recent execution by the three parts of its ARN, or returns
+// store.ErrNotFound.
+func (r *Runner) Lookup(ctx context.Context, machine, name, uuid string) (store.Execution, error) {
+	return r.worker.LookupExpress(ctx, machine, name, uuid)
 }
 
 // Execution finds a recent execution, or returns store.ErrNotFound.

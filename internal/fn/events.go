@@ -33,6 +33,17 @@ type events struct {
 	mu     sync.Mutex
 	counts map[string]int // by function
 	total  int
+	left   []*event // by the manager before
+}
+
+func (e *events) start() {
+	e.mu.Lock()
+	left := e.left
+	e.left = nil
+	e.mu.Unlock()
+	for _, ev := range left {
+		e.run(ev)
+	}
 }
 
 // event is what the file of an event says.
@@ -76,7 +87,8 @@ func openEvents(m *Manager, dir string) (*events, error) {
 			m.c.Log.Error("an event cannot be read, and stays where it is", "file", path, "error", err)
 			continue
 		}
-		e.run(ev)
+		ev.Payload, ev.Record = nil, nil
+		e.left = append(e.left, ev)
 	}
 	return e, nil
 }

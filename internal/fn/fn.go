@@ -170,8 +170,8 @@ type Manager struct {
 	events  *events
 }
 
-// New makes a manager with the functions that Add has left in c.Dir, and takes
-// up the events that are due.
+// New makes a manager with the functions that Add has left in c.Dir. Events that
+// the last one has left wait for Start.
 func New(c Config) (*Manager, error) {
 	c.Partition = cmp.Or(c.Partition, "aws")
 	c.Region = cmp.Or(c.Region, "us-east-1")
@@ -195,6 +195,9 @@ func New(c Config) (*Manager, error) {
 	m.parts.Go(m.watch)
 	return m, nil
 }
+
+// Start takes up the events that New has found. Call it when Config.Forward can be.
+func (m *Manager) Start() { m.events.start() }
 
 // Close ends all processes and waits for them. Calls under way fail; events that
 // have been accepted stay for the next start.

@@ -61,7 +61,7 @@ func OpenDir(path string) (*Dir, error) {
 		return nil, fmt.Errorf("open directory of objects: %w", err)
 	}
 	d := &Dir{root: root, where: path}
-	if err := root.RemoveAll(tmpFolder); err == nil {
+	if err = root.RemoveAll(tmpFolder); err == nil {
 		err = root.Mkdir(tmpFolder, 0o777)
 	}
 	if err != nil {

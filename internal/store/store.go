@@ -91,6 +91,21 @@ type Store interface {
 	Activity(ctx context.Context, name string) (Activity, error)
 	Activities(ctx context.Context, afterName string, limit int) ([]Activity, error)
 
+	// MapRun finds a Map Run by its name, MapRunByID by its id.
+	MapRun(ctx context.Context, name string) (MapRun, error)
+	MapRunByID(ctx context.Context, id MapRunID) (MapRun, error)
+	// MapRuns lists the Map Runs of an execution, newest first, before an id;
+	// 0: from the newest on.
+	MapRuns(ctx context.Context, execution ExecutionID, before MapRunID, limit int) ([]MapRun, error)
+	// OpenMapRuns lists the Map Runs that have not ended, by id, from after on.
+	OpenMapRuns(ctx context.Context, after MapRunID, limit int) ([]MapRun, error)
+	// Children lists the executions that a Map Run has started, with their
+	// inputs and outputs, by Child.Index, from the index from on.
+	Children(ctx context.Context, run MapRunID, from int64, limit int) ([]Execution, error)
+	// Results calls yield with what AddResults kept for a Map Run, oldest
+	// first, until it returns false.
+	Results(ctx context.Context, run MapRunID, yield func([]byte) bool) error
+
 	// Starts lists the Express executions that KeepStarts has kept, by id, from
 	// after on.
 	Starts(ctx context.Context, after ExecutionID, limit int) ([]ExpressStart, error)
@@ -108,12 +123,13 @@ type Store interface {
 // starts it.
 type ExecutionID int64
 
-// MachineID, RevisionID and ActivityID name records. They are given out by
+// MachineID and the others name records. They are given out by
 // the store, grow, and are never used again.
 type (
 	MachineID  int64
 	RevisionID int64
 	ActivityID int64
+	MapRunID   int64
 )
 
 // Commit is one transaction: the executions are kept first and then the
@@ -131,6 +147,7 @@ type ExecutionCommit struct {
 	Delta   engine.Delta
 	Enqueue []QueuedTask    // Execution and Seq are filled in by the store
 	Dequeue []engine.TaskID // after Enqueue; those that are not queued are passed over
+	MapRuns []MapRunChange
 
 	// Err is set by Commit: ErrConflict when the version is another one,
 	// ErrExists when the name of a new execution is taken. Nothing of this
@@ -148,6 +165,15 @@ type NewExecution struct {
 	Input     string
 	Trace     string // X-Ray trace header, "" if none
 	Via       Via
+	Child     Child
+}
+
+// Child says which part of a Map Run an execution is; the zero Child: none.
+// Children are not among the executions of their machine.
+type Child struct {
+	Run   MapRunID
+	Index int64 // in the order of the items
+	Items int64 // in its input
 }
 
 // Via is what an execution was started by when that was not its machine
@@ -165,6 +191,7 @@ type Start struct {
 	Input    string // JSON text, known to be valid
 	Trace    string // X-Ray trace header, "" if none
 	Via      Via
+	Child    Child
 
 	// Of Express executions alone.
 	ID        ExecutionID // reserved for it
@@ -202,6 +229,7 @@ type Execution struct {
 	Redrives   int64 // how often it was begun again
 	RedrivenAt int64 // when last, in Unix milliseconds; 0: never
 	Via        Via
+	Child      Child
 
 	// Executions leaves these empty.
 	Input  string
@@ -210,9 +238,11 @@ type Execution struct {
 	Cause  *string
 }
 
-// ExecutionQuery selects executions of one machine, by id descending.
+// ExecutionQuery selects executions of one machine or one Map Run, by id
+// descending.
 type ExecutionQuery struct {
 	Machine MachineID
+	Run     MapRunID       // its children, in the place of the machine's executions; 0: those
 	Via     Via            // only those started by this alias or, without one, by this version; zero: all
 	Status  *engine.Status // nil: all
 	Before  ExecutionID    // only smaller ids; 0: from the newest on
@@ -287,6 +317,45 @@ type Alias struct {
 // Route is where an alias leads in Weight of a hundred cases.
 type Route struct{ Number, Weight int64 }
 
+// MapRun is the work of one distributed Map: an execution for each of its
+// items or batches of them.
+type MapRun struct {
+	ID        MapRunID
+	Name      string // unique: what its ARN ends in
+	Execution ExecutionID
+	Task      engine.TaskID // the attempt of its state
+	State     string
+	Label     string
+	Express   bool
+	Status    engine.Status // Running, Succeeded, Failed or Aborted
+	StartedAt int64         // Unix milliseconds
+	StoppedAt int64         // 0 while it runs
+
+	Redrives   int64 // how often it was begun again
+	RedrivenAt int64 // when last, in Unix milliseconds, later than its last end and redrive; 0: never
+
+	// Stopping says that nobody waits for its end any more: its children are to
+	// be stopped.
+	Stopping bool
+	// Progress is how far it is, as whoever runs it keeps that. MapRuns and
+	// OpenMapRuns leave it empty.
+	Progress []byte
+}
+
+// MapRunChange is what a step of an execution means to one of its Map Runs.
+type MapRunChange struct {
+	Name string
+	Stop bool // it is to be stopped
+
+	// Where Stop is not set, the run begins, or begins again after a redrive.
+	Task     engine.TaskID
+	State    string
+	Label    string
+	Express  bool
+	Redrives int64
+	At       int64 // Unix milliseconds
+}
+
 // Activity is a queue that workers outside poll.
 type Activity struct {
 	ID            ActivityID
@@ -337,6 +406,13 @@ type Tx interface {
 	// there is one.
 	SaveAlias(ctx context.Context, a Alias) error
 	DeleteAlias(ctx context.Context, machine MachineID, name string) error
+
+	// MapRun finds a Map Run by its id.
+	MapRun(ctx context.Context, id MapRunID) (MapRun, error)
+	// SaveMapRun keeps r's Status, StoppedAt and Progress.
+	SaveMapRun(ctx context.Context, r MapRun) error
+	// AddResults appends to the results of a Map Run.
+	AddResults(ctx context.Context, run MapRunID, data []byte) error
 
 	// KeepStarts keeps Express executions that are to run, or returns ErrExists
 	// if one with the same id is kept.

@@ -44,6 +44,12 @@ func (w *Worker) carryOut(e *entry, c *store.ExecutionCommit) {
 			w.poll(e.x, cmd)
 		case *engine.Cancel:
 			w.cancel(e.x, cmd)
+		case *engine.StartMapRun:
+			w.startMapRun(e.x, cmd)
+		case *engine.StopMapRun:
+			if w.cfg.MapRuns != nil {
+				w.cfg.MapRuns.Stop(mapRunName(cmd.ARN))
+			}
 		}
 	}
 	w.activities.offer(c.Enqueue)

@@ -8,6 +8,8 @@ import (
 	"encoding/hex"
 	"errors"
 
+	"github.com/google/uuid"
+
 	"github.com/lockstep-run/lockstep/internal/engine"
 	"github.com/lockstep-run/lockstep/internal/store"
 )
@@ -76,6 +78,18 @@ func (k *keys) name(id store.ExecutionID) string {
 	text[23] = '-'
 	hex.Encode(text[24:36], u[10:16])
 	return string(text[:])
+}
+
+// mapRun makes the UUID that names the Map Run of one attempt of a state.
+func (k *keys) mapRun(id store.ExecutionID, t engine.TaskID) string {
+	var buf [32]byte
+	b := binary.AppendUvarint(buf[:0], uint64(id))
+	b = binary.AppendUvarint(b, uint64(t.Frame))
+	b = binary.AppendUvarint(b, uint64(t.Attempt))
+	mac := k.mac('r', b)
+	u := uuid.UUID(mac[:16])
+	u[6], u[8] = 0x30|u[6]&0x0f, 0x80|u[8]&0x3f // made from names, as AWS's look
+	return u.String()
 }
 
 func (k *keys) fillName(u *[16]byte, id store.ExecutionID) {

@@ -38,9 +38,12 @@ import (
 type Config struct {
 	Scheme arn.Scheme
 	Limits engine.Limits
-	Now    func() time.Time
-	Go     func(func()) // runs a task beside the worker; default: a goroutine
-	Log    *slog.Logger
+	// LimitsOf, if set, says the limits of a machine's executions, in the place
+	// of Limits. It gives the same answer each time.
+	LimitsOf func(machine string) engine.Limits
+	Now      func() time.Time
+	Go       func(func()) // runs a task beside the worker; default: a goroutine
+	Log      *slog.Logger
 
 	// MaxIdle is how many executions that wait for something outside are kept
 	// in memory, for the time it comes. The others are read again then.
@@ -51,6 +54,11 @@ type Config struct {
 	// executions are refused with store.ErrBusy.
 	MaxBacklog int
 
+	// Watchdog is how long one Apply may compute on the clock before the
+	// expression that it evaluates is given up; default 30 s. Expressions are
+	// bounded by counts to about a second: this is the last resort.
+	Watchdog time.Duration
+
 	// Express says that the executions are those of EXPRESS machines: several
 	// may have one name, and none is taken out of memory while it runs.
 	Express bool
@@ -58,6 +66,9 @@ type Config struct {
 	// nowhere. What it returns is called with chunks that are durable, in the
 	// order of each execution, and must return quickly.
 	LogOf func(machine string, r store.Revision) func(executionARN string, redrives int64, c engine.Chunk)
+
+	// MapRuns runs the Map Runs that executions ask for; nil: they fail.
+	MapRuns MapRuns
 
 	// Committed is told of every execution's commit, in order, after it is
 	// durable. It must return quickly.
@@ -68,6 +79,16 @@ type Config struct {
 	// Without takes safeguards away. It is for the simulator, which shows so
 	// that it would notice; leave it 0.
 	Without Safeguard
+}
+
+// MapRuns does the work of distributed Maps. Its methods are called when what
+// they are about is durable, and must return quickly.
+type MapRuns interface {
+	// Start begins a run, lets it go on after a redrive, or is told again of one
+	// that is under way. Its end comes back as engine.MapRunEnded.
+	Start(execution store.ExecutionID, ask *engine.StartMapRun)
+	// Stop says that nobody waits for a run's end any more.
+	Stop(name string)
 }
 
 // Safeguard is a set of things that a worker does for the day when a call to
@@ -117,6 +138,10 @@ type Worker struct {
 	doubt   bool         // what is to be done is to be read from the store again, at retryAt
 	retryAt time.Time
 
+	beside bool // what takes long is applied beside the round
+	asides sync.WaitGroup
+	back   []*aside // that are done
+
 	timers     timers
 	activities activities
 	ends       ends
@@ -133,6 +158,7 @@ type execution struct {
 	ended   bool // its last commit is durable
 	refused bool // its last commit did not hold: it is in Worker.refused
 	pins    int  // reasons to stay in memory
+	aside   *aside
 	idleAt  *idleEntry
 
 	env     *engine.Env
@@ -207,6 +233,9 @@ func (c *Config) defaults() {
 	if c.Scheme == (arn.Scheme{}) {
 		c.Scheme = arn.Default
 	}
+	if c.Watchdog == 0 {
+		c.Watchdog = 30 * time.Second
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -251,7 +280,7 @@ func (w *Worker) Start(ctx context.Context, s store.Start) (store.Execution, err
 // durable or cannot be. With again, another start had the name; that one is
 // settled now, so the same call will find out more.
 func (w *Worker) Begin(ctx context.Context, s store.Start, done func(x store.Execution, again bool, err error)) {
-	m, err := w.machines.get(ctx, s.Revision)
+	m, err := w.machines.of(ctx, s.Revision, s.Child.Run)
 	if err == nil && w.busy() {
 		err = store.ErrBusy
 	}
@@ -283,7 +312,7 @@ func (w *Worker) Begin(ctx context.Context, s store.Start, done func(x store.Exe
 	w.prepare(x, m, s, started)
 	begun := store.Execution{
 		ID: x.id, Machine: s.Machine.ID, Revision: s.Revision, Name: x.fresh.Name,
-		Status: engine.Running, StartedAt: started.UnixMilli(), Input: s.Input, Trace: s.Trace, Via: s.Via,
+		Status: engine.Running, StartedAt: started.UnixMilli(), Input: s.Input, Trace: s.Trace, Via: s.Via, Child: s.Child,
 	}
 	w.begin(x, now, func(o outcome) {
 		// ErrExists: it lost a race that only the store could see.
@@ -362,7 +391,7 @@ func (w *Worker) prepare(x *execution, m *machine, s store.Start, started time.T
 	}
 	x.fresh = &store.NewExecution{
 		Machine: s.Machine.ID, Revision: s.Revision, Name: name, Generated: s.Name == "" || w.cfg.Express,
-		StartedAt: started.UnixMilli(), Input: s.Input, Trace: s.Trace, Via: s.Via,
+		StartedAt: started.UnixMilli(), Input: s.Input, Trace: s.Trace, Via: s.Via, Child: s.Child,
 	}
 	x.env, x.machine = w.env(x.id, m), m
 	x.snap = engine.New(w.facts(x.id, m, x.fresh))
@@ -401,7 +430,10 @@ func (w *Worker) env(id store.ExecutionID, m *machine) *engine.Env {
 		Machine:        m.asl,
 		Token:          func(t engine.TaskID) string { return w.keys.token(id, t) },
 		ActivityExists: w.activities.exists,
-		Limits:         w.cfg.Limits,
+		MapRunARN: func(t engine.TaskID, label string) string {
+			return w.cfg.Scheme.MapRun(rootName(m.name), label, w.keys.mapRun(id, t))
+		},
+		Limits: m.limits,
 	}
 }
 
@@ -456,7 +488,7 @@ func (w *Worker) put(x *execution, d delivery) {
 }
 
 func (w *Worker) makeReady(x *execution) {
-	if x.ready || x.loading || len(x.mailbox) == 0 {
+	if x.ready || x.loading || x.aside != nil || len(x.mailbox) == 0 {
 		return
 	}
 	x.ready = true
@@ -526,7 +558,7 @@ func (w *Worker) restore(ctx context.Context, x *execution) error {
 	if r.Execution.Status == engine.Succeeded {
 		return engine.ErrNotWaiting
 	}
-	m, err := w.machines.get(ctx, r.Execution.Revision)
+	m, err := w.machines.of(ctx, r.Execution.Revision, r.Execution.Child.Run)
 	if err != nil {
 		return err
 	}
@@ -559,21 +591,35 @@ func (w *Worker) await(ctx context.Context, x *execution, done func(error)) {
 	})
 }
 
+// LookupExpress finds an Express execution by the parts of its ARN.
+func (w *Worker) LookupExpress(ctx context.Context, machine, name, uuid string) (store.Execution, error) {
+	id, ok := w.keys.parseName(uuid)
+	if !ok {
+		return store.Execution{}, store.ErrNotFound
+	}
+	return w.lookupID(ctx, id, machine, name)
+}
+
+// lookupID finds an execution that must have the given names.
+func (w *Worker) lookupID(ctx context.Context, id store.ExecutionID, machine, name string) (store.Execution, error) {
+	x, err := w.store.Execution(ctx, id)
+	if err != nil {
+		return store.Execution{}, err
+	}
+	m, err := w.machines.of(ctx, x.Revision, x.Child.Run)
+	if err != nil {
+		return store.Execution{}, err
+	}
+	if m.name != machine || x.Name != name {
+		return store.Execution{}, store.ErrNotFound
+	}
+	return x, nil
+}
+
 // Lookup finds an execution by the names in its ARN.
 func (w *Worker) Lookup(ctx context.Context, machine, name string) (store.Execution, error) {
 	if id, ok := w.keys.parseName(name); ok {
-		x, err := w.store.Execution(ctx, id)
-		if err != nil {
-			return store.Execution{}, err
-		}
-		m, err := w.machines.get(ctx, x.Revision)
-		if err != nil {
-			return store.Execution{}, err
-		}
-		if m.name != machine || x.Name != name {
-			return store.Execution{}, store.ErrNotFound
-		}
-		return x, nil
+		return w.lookupID(ctx, id, machine, name)
 	}
 	m, err := w.store.Machine(ctx, machine)
 	if err != nil {

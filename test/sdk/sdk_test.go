@@ -1,6 +1,6 @@
 // Package sdk lets the AWS CLI and AWS's SDKs, as they are, take a tour of a
-// running server: create, start, describe, history, stop, tags, activities, and
-// the errors each client knows by name.
+// running server: every action that the client knows, and the errors that it
+// knows by name.
 //
 // Each client has a folder here with its tour, which prints a line for each
 // step. A client that this machine lacks is skipped; `make compat` installs what
@@ -21,24 +21,34 @@ import (
 	"time"
 )
 
+// mapRuns has the tours take the steps with distributed maps too.
+const mapRuns = true
+
 func TestClients(t *testing.T) {
 	if testing.Short() {
 		t.Skip("calls a running server with four clients")
 	}
 	url := serve(t)
-	machines := abs(t, "machines")
+	machines, page := abs(t, "machines"), abs(t, "../../docs/terraform.md")
 	f := func(name string, tour func(t *testing.T) *exec.Cmd) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cmd := tour(t)
 			cmd.Args = append(cmd.Args, url, machines)
+			if name == "terraform" {
+				cmd.Args = append(cmd.Args, page)
+			}
+			if cmd.Env = os.Environ(); mapRuns {
+				cmd.Env = append(cmd.Env, "MAP_RUNS=yes")
+			}
 			follow(t, cmd)
 		})
 	}
-	f("aws-cli", awsCLI)
-	f("boto3", boto3)
-	f("aws-sdk-go", goSDK)
-	f("aws-sdk-js", jsSDK)
+	f("aws-cli", func(t *testing.T) *exec.Cmd { return exec.Command("cli/tour.sh", awsCLI(t)) })
+	f("boto3", func(t *testing.T) *exec.Cmd { return boto3(t, "python/tour.py") })
+	f("aws-sdk-go", func(t *testing.T) *exec.Cmd { return goProgram(t, ".") })
+	f("terraform", func(t *testing.T) *exec.Cmd { return goProgram(t, ".") })
+	f("aws-sdk-js", func(t *testing.T) *exec.Cmd { return jsTour(t) })
 }
 
 // follow runs a tour and makes each line of it a test.
@@ -116,37 +126,46 @@ func serve(t *testing.T) string {
 	return url
 }
 
-func awsCLI(t *testing.T) *exec.Cmd {
+// awsCLI is the AWS CLI, Debian's where it is there.
+func awsCLI(t *testing.T) string {
 	for _, aws := range []string{"/usr/bin/aws", "aws"} {
 		if exec.Command(aws, "--version").Run() == nil {
-			return exec.Command("cli/tour.sh", aws)
+			return aws
 		}
 	}
 	t.Skip("the AWS CLI is not installed (apt-get install awscli)")
-	return nil
+	return ""
 }
 
-func boto3(t *testing.T) *exec.Cmd {
+// boto3 runs a script with a Python that has boto3.
+func boto3(t *testing.T, script string) *exec.Cmd {
 	for _, python := range []string{"/usr/bin/python3", "python3"} {
 		if exec.Command(python, "-c", "import boto3").Run() == nil {
-			return exec.Command(python, "python/tour.py")
+			return exec.Command(python, script)
 		}
 	}
 	t.Skip("boto3 is not installed (apt-get install python3-boto3)")
 	return nil
 }
 
-// goSDK builds the tour in its own module, which keeps the SDK out of ours.
-func goSDK(t *testing.T) *exec.Cmd {
+// goProgram builds a program in the module of the tour, which keeps the SDK out
+// of ours.
+func goProgram(t *testing.T, source string) *exec.Cmd {
 	binary := filepath.Join(t.TempDir(), "tour")
-	build := exec.Command("go", "build", "-o", binary, ".")
+	build := exec.Command("go", "build", "-o", binary, source)
 	build.Dir = "go"
 	fetch(t, build)
 	return exec.Command(binary)
 }
 
-// jsSDK installs the locked packages once into the user's cache.
-func jsSDK(t *testing.T) *exec.Cmd {
+func jsTour(t *testing.T) *exec.Cmd {
+	tour := write(t, jsPackages(t), fmt.Sprintf("tour-%d.mjs", os.Getpid()), read(t, "js/tour.mjs"))
+	return exec.Command("node", "--no-warnings", tour)
+}
+
+// jsPackages installs the locked packages once into the user's cache and returns
+// the folder: programs in it can import them.
+func jsPackages(t *testing.T) string {
 	if exec.Command("node", "-e", "process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)").Run() != nil {
 		t.Skip("the AWS SDK for JavaScript needs Node.js 20 or newer")
 	}
@@ -165,7 +184,7 @@ func jsSDK(t *testing.T) *exec.Cmd {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"package.json", "package-lock.json", "tour.mjs"} {
+	for _, name := range []string{"package.json", "package-lock.json"} {
 		text, err := os.ReadFile(filepath.Join("js", name))
 		if err != nil {
 			t.Fatal(err)
@@ -180,7 +199,7 @@ func jsSDK(t *testing.T) *exec.Cmd {
 		install.Dir = dir
 		fetch(t, install)
 	}
-	return exec.Command("node", "--no-warnings", filepath.Join(dir, "tour.mjs"))
+	return dir
 }
 
 var offline = regexp.MustCompile(`ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|dial tcp|no such host|i/o timeout|module lookup disabled`)

@@ -54,7 +54,11 @@ func (s *Store) Forget(ids ...store.ExecutionID) {
 		if s.names[name{r.Machine, r.Name}] == id {
 			delete(s.names, name{r.Machine, r.Name})
 		}
-		if s.listed[r.Machine] = without(s.listed[r.Machine], id); len(s.listed[r.Machine]) == 0 {
+		if run := r.Child.Run; run != 0 {
+			if s.children[run] = without(s.children[run], id); len(s.children[run]) == 0 {
+				delete(s.children, run)
+			}
+		} else if s.listed[r.Machine] = without(s.listed[r.Machine], id); len(s.listed[r.Machine]) == 0 {
 			delete(s.listed, r.Machine)
 		}
 		delete(s.pending, id)

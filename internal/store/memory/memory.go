@@ -45,6 +45,12 @@ type Store struct {
 	activities   map[string]store.Activity
 	lastActivity store.ActivityID
 
+	mapRuns    map[store.MapRunID]store.MapRun
+	mapRunIDs  map[string]store.MapRunID
+	lastMapRun store.MapRunID
+	children   map[store.MapRunID][]store.ExecutionID // ascending
+	results    map[store.MapRunID][][]byte
+
 	starts map[store.ExecutionID]store.ExpressStart
 }
 
@@ -85,6 +91,11 @@ func New() *Store {
 		versions:    map[version]store.Version{},
 		lastVersion: map[store.MachineID]int64{},
 		aliases:     map[name]store.Alias{},
+
+		mapRuns:   map[store.MapRunID]store.MapRun{},
+		mapRunIDs: map[string]store.MapRunID{},
+		children:  map[store.MapRunID][]store.ExecutionID{},
+		results:   map[store.MapRunID][][]byte{},
 
 		starts: map[store.ExecutionID]store.ExpressStart{},
 	}
@@ -149,20 +160,31 @@ func (s *Store) keep(x *store.ExecutionCommit) {
 	kept.keepFrames(d)
 	s.index(x.ID, d)
 	s.keepQueue(x)
+	for _, c := range x.MapRuns {
+		s.changeMapRun(x.ID, c)
+	}
 }
 
 func (s *Store) start(id store.ExecutionID, n *store.NewExecution) {
 	s.executions[id] = &execution{record: store.Execution{
 		ID: id, Machine: n.Machine, Revision: n.Revision, Name: n.Name,
-		StartedAt: n.StartedAt, Input: n.Input, Trace: n.Trace, Via: n.Via,
+		StartedAt: n.StartedAt, Input: n.Input, Trace: n.Trace, Via: n.Via, Child: n.Child,
 	}}
 	if !n.Generated {
 		s.names[name{n.Machine, n.Name}] = id
 	}
-	ids := s.listed[n.Machine]
-	at, _ := slices.BinarySearch(ids, id)
-	s.listed[n.Machine] = slices.Insert(ids, at, id)
+	if n.Child.Run != 0 {
+		s.children[n.Child.Run] = with(s.children[n.Child.Run], id)
+	} else {
+		s.listed[n.Machine] = with(s.listed[n.Machine], id)
+	}
 	s.last = max(s.last, id)
+}
+
+// with puts id into an ascending list.
+func with(ids []store.ExecutionID, id store.ExecutionID) []store.ExecutionID {
+	at, _ := slices.BinarySearch(ids, id)
+	return slices.Insert(ids, at, id)
 }
 
 // keepFrames replaces what engine.Restore needs. Nothing of it is kept once
@@ -239,11 +261,14 @@ func (s *Store) ExecutionNamed(_ context.Context, machine store.MachineID, n str
 	return s.executions[id].record, nil
 }
 
-// Executions lists a machine's executions, newest first.
+// Executions lists executions of a machine or a Map Run, newest first.
 func (s *Store) Executions(_ context.Context, q store.ExecutionQuery) (list []store.Execution, err error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	ids := s.listed[q.Machine]
+	if q.Run != 0 {
+		ids = s.children[q.Run]
+	}
 	if q.Before > 0 {
 		at, _ := slices.BinarySearch(ids, q.Before)
 		ids = ids[:at]

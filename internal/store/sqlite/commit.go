@@ -161,6 +161,11 @@ func (w *writer) keep(ctx context.Context, x *store.ExecutionCommit) (err error)
 			return err
 		}
 	}
+	for i := range x.MapRuns {
+		if err := w.changeMapRun(ctx, x.ID, &x.MapRuns[i]); err != nil {
+			return err
+		}
+	}
 	return w.keepQueue(ctx, x)
 }
 
@@ -181,11 +186,11 @@ func (w *writer) start(ctx context.Context, x *store.ExecutionCommit) (guard, er
 		chunk, last = w.lastChunk+1, d.History.First+d.History.Count-1
 	}
 	inserted, err := w.exec(ctx, `
-		INSERT INTO executions (id, machine, revision, version, status, started, stopped, last_event, chunk, due, pending, via_version, via_alias, name, trace, error, cause, head, input, output)
-		VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		INSERT INTO executions (id, machine, revision, version, status, started, stopped, last_event, chunk, due, pending, via_version, via_alias, run, run_index, run_items, name, trace, error, cause, head, input, output)
+		VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO NOTHING`,
 		int64(x.ID), int64(n.Machine), int64(n.Revision), int64(d.Status), n.StartedAt, d.StoppedAt, last, chunk, d.Due, d.Pending,
-		n.Via.Number, n.Via.Alias, n.Name, n.Trace, text(d.Error), text(d.Cause), head(d), input, text(d.Output))
+		n.Via.Number, n.Via.Alias, int64(n.Child.Run), n.Child.Index, n.Child.Items, n.Name, n.Trace, text(d.Error), text(d.Cause), head(d), input, text(d.Output))
 	if err != nil {
 		return nil, err
 	}

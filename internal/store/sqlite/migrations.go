@@ -194,6 +194,80 @@ CREATE TABLE express_starts (
 	input       TEXT NOT NULL
 ) STRICT;
 `,
+	// 5: Map Runs. The table of executions is made anew, as in 2.
+	`
+ALTER TABLE executions RENAME TO executions_2;
+DROP INDEX executions_listed;
+DROP INDEX executions_of_version;
+DROP INDEX executions_of_alias;
+DROP INDEX executions_due;
+DROP INDEX executions_pending;
+CREATE TABLE executions (
+	id          INTEGER PRIMARY KEY,
+	machine     INTEGER NOT NULL,
+	revision    INTEGER NOT NULL,
+	version     INTEGER NOT NULL,
+	status      INTEGER NOT NULL,
+	started     INTEGER NOT NULL,
+	stopped     INTEGER NOT NULL,
+	last_event  INTEGER NOT NULL,
+	chunk       INTEGER NOT NULL, -- newest history chunk
+	due         INTEGER NOT NULL,
+	pending     INTEGER NOT NULL,
+	via_version INTEGER NOT NULL, -- of the machine, that started it; 0: none
+	via_alias   TEXT NOT NULL,    -- that chose the version; '': none
+	run         INTEGER NOT NULL, -- Map Run that it is a child of; 0: none
+	run_index   INTEGER NOT NULL, -- in the order of the items
+	run_items   INTEGER NOT NULL, -- in its input
+	name        TEXT NOT NULL,
+	trace       TEXT NOT NULL,
+	error       TEXT,
+	cause       TEXT,
+	head        BLOB,             -- of the snapshot; NULL once succeeded
+	input       TEXT,             -- NULL: in inputs
+	output      TEXT
+) STRICT;
+INSERT INTO executions
+	SELECT id, machine, revision, version, status, started, stopped, last_event, chunk, due, pending, via_version, via_alias, 0, 0, 0, name, trace, error, cause, head, input, output
+	FROM executions_2;
+DROP TABLE executions_2;
+-- A list without a status merges those of the five statuses.
+CREATE INDEX executions_listed ON executions (machine, status) WHERE run = 0;
+CREATE INDEX executions_of_version ON executions (machine, via_version, status) WHERE via_version > 0;
+CREATE INDEX executions_of_alias ON executions (machine, via_alias, status) WHERE via_alias <> '';
+CREATE INDEX executions_of_run ON executions (run, status) WHERE run > 0;
+CREATE UNIQUE INDEX executions_in_run ON executions (run, run_index) WHERE run > 0;
+CREATE INDEX executions_due ON executions (due) WHERE due > 0;
+CREATE INDEX executions_pending ON executions (pending) WHERE pending = 1;
+
+CREATE TABLE map_runs (
+	id          INTEGER PRIMARY KEY AUTOINCREMENT,
+	name        TEXT NOT NULL UNIQUE,
+	execution   INTEGER NOT NULL,
+	frame       INTEGER NOT NULL,
+	attempt     INTEGER NOT NULL,
+	express     INTEGER NOT NULL,
+	status      INTEGER NOT NULL,
+	stopping    INTEGER NOT NULL,
+	started     INTEGER NOT NULL,
+	stopped     INTEGER NOT NULL,
+	redrives    INTEGER NOT NULL,
+	redriven    INTEGER NOT NULL, -- when last
+	state       TEXT NOT NULL,
+	label       TEXT NOT NULL,
+	progress    BLOB
+) STRICT;
+CREATE INDEX map_runs_of ON map_runs (execution);
+CREATE INDEX map_runs_open ON map_runs (status) WHERE status = 0;
+
+-- Only ever grows at its end.
+CREATE TABLE map_results (
+	id   INTEGER PRIMARY KEY,
+	run  INTEGER NOT NULL,
+	data BLOB NOT NULL -- see pack
+) STRICT;
+CREATE INDEX map_results_of ON map_results (run);
+`,
 }
 
 // migrate brings the file to the newest format, in one transaction, and

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	listedColumns = "x.id, x.machine, x.revision, x.name, x.version, x.status, x.started, x.stopped, x.last_event, x.trace, x.via_version, x.via_alias" +
+	listedColumns = "x.id, x.machine, x.revision, x.name, x.version, x.status, x.started, x.stopped, x.last_event, x.trace, x.via_version, x.via_alias, x.run, x.run_index, x.run_items" +
 		", coalesce((SELECT count FROM redrives WHERE execution = x.id), 0), coalesce((SELECT at FROM redrives WHERE execution = x.id), 0)"
 	detailColumns  = ", coalesce(x.input, (SELECT data FROM inputs WHERE execution = x.id)), x.output, x.error, x.cause"
 	executionByID  = "SELECT " + listedColumns + detailColumns + " FROM executions x WHERE x.id = ?"
@@ -24,7 +24,7 @@ const (
 
 // listed says where the listedColumns go.
 func listed(x *store.Execution) []any {
-	return []any{&x.ID, &x.Machine, &x.Revision, &x.Name, &x.Version, &x.Status, &x.StartedAt, &x.StoppedAt, &x.LastEvent, &x.Trace, &x.Via.Number, &x.Via.Alias, &x.Redrives, &x.RedrivenAt}
+	return []any{&x.ID, &x.Machine, &x.Revision, &x.Name, &x.Version, &x.Status, &x.StartedAt, &x.StoppedAt, &x.LastEvent, &x.Trace, &x.Via.Number, &x.Via.Alias, &x.Child.Run, &x.Child.Index, &x.Child.Items, &x.Redrives, &x.RedrivenAt}
 }
 
 // detailed says where the listedColumns and detailColumns go.
@@ -56,15 +56,16 @@ type listing struct {
 	all      string
 }
 
-// The conditions beside the machine's repeat those of the partial indexes.
+// Some of the conditions repeat those of the partial indexes.
 var (
-	listMachine = newListing("")
-	listVersion = newListing("AND x.via_version > 0 AND x.via_version = ?4")
-	listAlias   = newListing("AND x.via_alias <> '' AND x.via_alias = ?4")
+	listMachine = newListing("x.machine = ?1 AND x.run = 0")
+	listVersion = newListing("x.machine = ?1 AND x.via_version > 0 AND x.via_version = ?4")
+	listAlias   = newListing("x.machine = ?1 AND x.via_alias <> '' AND x.via_alias = ?4")
+	listRun     = newListing("x.run > 0 AND x.run = ?1")
 )
 
 func newListing(condition string) (l listing) {
-	const newest = "SELECT %s FROM executions x WHERE x.machine = ?1 AND x.status = %d AND x.id < ?2 %s ORDER BY x.id DESC LIMIT ?3"
+	const newest = "SELECT %[1]s FROM executions x WHERE %[3]s AND x.status = %[2]d AND x.id < ?2 ORDER BY x.id DESC LIMIT ?3"
 	var each []string
 	for status := range l.ofStatus {
 		l.ofStatus[status] = fmt.Sprintf(newest, listedColumns, status, condition)
@@ -74,7 +75,7 @@ func newListing(condition string) (l listing) {
 	return l
 }
 
-// Executions lists a machine's executions, newest first.
+// Executions lists executions of a machine or a Map Run, newest first.
 func (s *Store) Executions(ctx context.Context, q store.ExecutionQuery) ([]store.Execution, error) {
 	before := int64(math.MaxInt64)
 	if q.Before > 0 {
@@ -82,6 +83,8 @@ func (s *Store) Executions(ctx context.Context, q store.ExecutionQuery) ([]store
 	}
 	l, args := &listMachine, []any{int64(q.Machine), before, max(q.Limit, 0)}
 	switch {
+	case q.Run != 0:
+		l, args[0] = &listRun, int64(q.Run)
 	case q.Via.Alias != "":
 		l, args = &listAlias, append(args, q.Via.Alias)
 	case q.Via.Number != 0:

@@ -8,6 +8,7 @@
 package awscall
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -38,7 +39,7 @@ type Service struct {
 // Client calls one service in one region. It is safe for concurrent use.
 type Client struct {
 	service Service
-	region  string
+	account Account
 	http    *http.Client
 	signer  *v4.Signer
 	setup   func() (setup, error)
@@ -52,13 +53,26 @@ type setup struct {
 	credentials aws.CredentialsProvider
 }
 
+// Account says whose service is called. Empty fields stand for what the AWS
+// configuration says, in the environment and in its files.
+type Account struct {
+	Region   string
+	Profile  string // of the AWS configuration's files
+	Endpoint string // a URL
+}
+
 // New makes a client that sends through transport. The region "" means the one
 // of the AWS configuration. The endpoint is that of AWS_ENDPOINT_URL_<ID>, else
 // AWS_ENDPOINT_URL, else the profile's endpoint_url, else AWS's own in the
 // region; credentials come from the SDK's standard chain.
 func New(service Service, region string, transport http.RoundTripper) *Client {
+	return NewFor(service, Account{Region: region}, transport)
+}
+
+// NewFor is New for an account of the caller's choice.
+func NewFor(service Service, account Account, transport http.RoundTripper) *Client {
 	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = service.Object })
-	c := &Client{service: service, region: region, http: HTTPClient(transport), signer: signer}
+	c := &Client{service: service, account: account, http: HTTPClient(transport), signer: signer}
 	c.setup = sync.OnceValues(c.load)
 	return c
 }
@@ -78,8 +92,11 @@ func (c *Client) Endpoint() (*url.URL, error) {
 
 func (c *Client) load() (setup, error) {
 	var options []func(*config.LoadOptions) error
-	if c.region != "" {
-		options = append(options, config.WithRegion(c.region))
+	if c.account.Region != "" {
+		options = append(options, config.WithRegion(c.account.Region))
+	}
+	if c.account.Profile != "" {
+		options = append(options, config.WithSharedConfigProfile(c.account.Profile))
 	}
 	cfg, err := config.LoadDefaultConfig(context.Background(), options...)
 	if err != nil {
@@ -88,7 +105,7 @@ func (c *Client) load() (setup, error) {
 	if cfg.Region == "" {
 		return setup{}, errors.New("no AWS region: set AWS_REGION or region in the configuration")
 	}
-	text := endpoint(c.service, &cfg)
+	text := cmp.Or(c.account.Endpoint, endpoint(c.service, &cfg))
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return setup{}, fmt.Errorf("the endpoint of %s is not a URL with http or https: %q", c.service.Host, text)

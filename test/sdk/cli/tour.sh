@@ -132,6 +132,45 @@ task_failure() {
     ended "$x" && is "$end" 'FAILED Broken on purpose None'
 }
 
+callback() {
+  local call x called=None token
+  call=$(sfn create-state-machine --name cli-call --definition "$(sed "s/MACHINE/$greet/" "$machines/call.json")" --role-arn $role --query stateMachineArn) &&
+    x=$(sfn start-execution --state-machine-arn "$call" --query executionArn) || return 1
+  for _ in $(seq 100); do # the execution that the task starts has the token in its input
+    called=$(sfn list-executions --state-machine-arn "$greet" --query "executions[?name=='called'].executionArn")
+    [ -z "$called" ] || break
+  done
+  ended "$called" &&
+    token=$(sfn describe-execution --execution-arn "$called" --query input | sed 's/.*"token":"\([^"]*\)".*/\1/') &&
+    sfn send-task-heartbeat --task-token "$token" &&
+    sfn send-task-success --task-token "$token" --task-output '"back"' &&
+    ended "$x" && is "$end" 'SUCCEEDED None None "back"' &&
+    sfn delete-state-machine --state-machine-arn "$call"
+}
+
+# The CLI puts sync- before the host: as a proxy, the server hears all hosts.
+express() {
+  local m good='[status,error,output,billingDetails.billedMemoryUsedInMB]'
+  m=$(sfn create-state-machine --name cli-express --type EXPRESS --definition "file://$machines/greet.json" --role-arn $role --query stateMachineArn) &&
+    is "$(http_proxy=$endpoint no_proxy='' NO_PROXY='' sfn start-sync-execution --state-machine-arn "$m" --input '{"name": "Ada"}' --query "$good")" $'SUCCEEDED\tNone\t{"greeting":"Hello Ada"}\t64' &&
+    sfn delete-state-machine --state-machine-arn "$m"
+}
+
+map_runs() {
+  local each x run first second task
+  each=$(sfn create-state-machine --name cli-each --definition "$(sed "s/ACTIVITY/$activity/" "$machines/each.json")" --role-arn $role --query stateMachineArn) &&
+    x=$(sfn start-execution --state-machine-arn "$each" --input '[1,2]' --query executionArn) &&
+    first=$(sfn get-activity-task --activity-arn "$activity" --query taskToken) &&
+    run=$(sfn list-map-runs --execution-arn "$x" --query 'mapRuns[].mapRunArn') &&
+    is "$(sfn describe-map-run --map-run-arn "$run" --query '[status,maxConcurrency,itemCounts.running]')" $'RUNNING\t1\t1' &&
+    sfn update-map-run --map-run-arn "$run" --max-concurrency 2 &&
+    second=$(sfn get-activity-task --activity-arn "$activity" --query taskToken) || return 1
+  for task in "$first" "$second"; do sfn send-task-success --task-token "$task" --task-output 1 || return 1; done
+  ended "$x" && is "$end" 'SUCCEEDED None None [1,1]' &&
+    is "$(sfn describe-map-run --map-run-arn "$run" --query '[status,itemCounts.succeeded]')" $'SUCCEEDED\t2' &&
+    sfn delete-state-machine --state-machine-arn "$each"
+}
+
 update() {
   sfn update-state-machine --state-machine-arn "$greet" --definition "file://$machines/wait.json" >/dev/null &&
     is "$(sfn describe-state-machine --state-machine-arn "$greet" --query 'contains(definition, `Greet`)')" False &&
@@ -165,6 +204,9 @@ step "start twice and stop" start_twice_and_stop
 step tags tags
 step activity activity
 step "task failure" task_failure
+step callback callback
+step express express
+if [ -n "${MAP_RUNS:-}" ]; then step "map runs" map_runs; else echo "skip map runs: distributed maps are still to come"; fi
 step update update
 step delete delete
 exit $failed

@@ -1,13 +1,17 @@
-// Command go takes a tour of the API with the AWS SDK for Go:
+// Command go takes a tour of the API with the AWS SDK for Go: every action that
+// the SDK knows is called, and its answer looked at.
 //
 //	go run . ENDPOINT MACHINES
 //
-// It prints a line for each step, "ok NAME", "skip NAME: why" or "FAIL NAME:
+// With docs/terraform.md as a third argument it makes the calls of Terraform's
+// provider instead. With MAP_RUNS=yes in the environment, actions on map runs are called too. It
+// prints a line for each step, "ok NAME", "skip NAME: why" or "FAIL NAME:
 // why".
 package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -21,28 +25,45 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 var role = aws.String("arn:aws:iam::123456789012:role/tour")
 
 func main() {
-	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: go run . ENDPOINT MACHINES")
+	if len(os.Args) < 3 {
+		fmt.Fprintln(os.Stderr, "usage: go run . ENDPOINT MACHINES [docs/terraform.md]")
 		os.Exit(2)
 	}
-	t := &tour{
-		folder: os.Args[2],
-		sfn: sfn.New(sfn.Options{
-			BaseEndpoint: aws.String(os.Args[1]),
-			Region:       "us-east-1",
-			Credentials:  credentials.NewStaticCredentialsProvider("any", "any", ""),
-			Retryer:      aws.NopRetryer{},
-		}),
+	t := &tour{folder: os.Args[2], called: map[string]bool{}}
+	t.sfn = sfn.New(sfn.Options{
+		BaseEndpoint: aws.String(os.Args[1]),
+		Region:       "us-east-1",
+		Credentials:  credentials.NewStaticCredentialsProvider("any", "any", ""),
+		Retryer:      aws.NopRetryer{},
+		APIOptions:   []func(*middleware.Stack) error{t.watch},
+	})
+	steps := t.steps()
+	if len(os.Args) > 3 {
+		steps = (&terraform{tour: t, page: os.Args[3]}).steps()
 	}
-	for _, s := range []struct {
-		name string
-		run  func(context.Context)
-	}{
+	for _, s := range steps {
+		t.step(s.name, s.run)
+	}
+	if t.failed {
+		os.Exit(1)
+	}
+}
+
+// step is a part of a tour. It may need those before it.
+type step struct {
+	name string
+	run  func(context.Context)
+}
+
+func (t *tour) steps() []step {
+	return []step{
 		{"create", t.create},
 		{"create again", t.createAgain},
 		{"describe", t.describe},
@@ -55,13 +76,16 @@ func main() {
 		{"tags", t.tags},
 		{"activity", t.activity},
 		{"task failure", t.taskFailure},
+		{"redrive", t.redrive},
+		{"callback", t.callback},
+		{"versions", t.versions},
+		{"aliases", t.aliases},
+		{"express", t.express},
+		{"test state", t.testState},
+		{"map runs", t.mapRuns},
 		{"update", t.update},
 		{"delete", t.delete},
-	} {
-		t.step(s.name, s.run)
-	}
-	if t.failed {
-		os.Exit(1)
+		{"every action", t.everyAction},
 	}
 }
 
@@ -69,10 +93,27 @@ type tour struct {
 	sfn    *sfn.Client
 	folder string
 	failed bool
+	called map[string]bool // the actions that have answered well
 
 	// What later steps need of earlier ones.
-	greet, work, one, worker *string
+	greet, work, one, worker, published *string
 }
+
+// watch notes the actions that answer well, and leaves the host as it is where
+// the SDK would put sync- before it.
+func (t *tour) watch(stack *middleware.Stack) error {
+	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("Tour",
+		func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+			out, metadata, err := next.HandleInitialize(smithyhttp.DisableEndpointHostPrefix(ctx, true), in)
+			if err == nil {
+				t.called[middleware.GetOperationName(ctx)] = true
+			}
+			return out, metadata, err
+		}), middleware.After)
+}
+
+// skipped ends a step that is not for now.
+type skipped struct{ why string }
 
 // broken ends a step.
 type broken struct{ why string }
@@ -87,6 +128,8 @@ func (t *tour) step(name string, run func(context.Context)) {
 		case broken:
 			t.failed = true
 			fmt.Printf("FAIL %s: %s\n", name, strings.ReplaceAll(r.why, "\n", " "))
+		case skipped:
+			fmt.Printf("skip %s: %s\n", name, r.why)
 		default:
 			panic(r)
 		}
@@ -262,6 +305,179 @@ func (t *tour) taskFailure(ctx context.Context) {
 	equal([]any{done.Status, done.Error, done.Cause}, types.ExecutionStatusFailed, "Broken", "on purpose")
 }
 
+// take starts an execution of a machine and takes the task that it waits for.
+func (t *tour) take(ctx context.Context, machine *string) (execution, token *string) {
+	x := must(t.sfn.StartExecution(ctx, &sfn.StartExecutionInput{StateMachineArn: machine}))
+	return x.ExecutionArn, must(t.sfn.GetActivityTask(ctx, &sfn.GetActivityTaskInput{ActivityArn: t.worker})).TaskToken
+}
+
+func (t *tour) redrive(ctx context.Context) {
+	x, token := t.take(ctx, t.work)
+	refused[*types.ExecutionNotRedrivable](t.sfn.RedriveExecution(ctx, &sfn.RedriveExecutionInput{ExecutionArn: x}))
+	must(t.sfn.SendTaskFailure(ctx, &sfn.SendTaskFailureInput{TaskToken: token, Error: aws.String("Broken")}))
+	equal([]any{t.ended(ctx, x).RedriveStatus}, types.ExecutionRedriveStatusRedrivable)
+	again := must(t.sfn.RedriveExecution(ctx, &sfn.RedriveExecutionInput{ExecutionArn: x}))
+	task := must(t.sfn.GetActivityTask(ctx, &sfn.GetActivityTaskInput{ActivityArn: t.worker}))
+	must(t.sfn.SendTaskSuccess(ctx, &sfn.SendTaskSuccessInput{TaskToken: task.TaskToken, Output: aws.String("2")}))
+	done := t.ended(ctx, x)
+	equal([]any{done.Status, done.Output, done.RedriveCount, done.RedriveDate}, types.ExecutionStatusSucceeded, "2", int32(1), *again.RedriveDate)
+}
+
+// callback has a task wait for its token, which the execution that it starts has
+// in its input.
+func (t *tour) callback(ctx context.Context) {
+	definition := strings.ReplaceAll(*t.read("call"), "MACHINE", *t.greet)
+	m := must(t.sfn.CreateStateMachine(ctx, &sfn.CreateStateMachineInput{Name: aws.String("go-call"), Definition: &definition, RoleArn: role}))
+	x := must(t.sfn.StartExecution(ctx, &sfn.StartExecutionInput{StateMachineArn: m.StateMachineArn}))
+	called := t.greeted(ctx, "called")
+	var in struct{ Token string }
+	must(0, json.Unmarshal([]byte(*t.ended(ctx, called).Input), &in))
+	must(t.sfn.SendTaskHeartbeat(ctx, &sfn.SendTaskHeartbeatInput{TaskToken: &in.Token}))
+	must(t.sfn.SendTaskSuccess(ctx, &sfn.SendTaskSuccessInput{TaskToken: &in.Token, Output: aws.String(`"back"`)}))
+	done := t.ended(ctx, x.ExecutionArn)
+	equal([]any{done.Status, done.Output}, types.ExecutionStatusSucceeded, `"back"`)
+	must(t.sfn.DeleteStateMachine(ctx, &sfn.DeleteStateMachineInput{StateMachineArn: m.StateMachineArn}))
+}
+
+// greeted waits until an execution of the greeting machine has that name.
+func (t *tour) greeted(ctx context.Context, name string) *string {
+	for {
+		for _, x := range must(t.sfn.ListExecutions(ctx, &sfn.ListExecutionsInput{StateMachineArn: t.greet})).Executions {
+			if *x.Name == name {
+				return x.ExecutionArn
+			}
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+func (t *tour) versions(ctx context.Context) {
+	m := must(t.sfn.CreateStateMachine(ctx, &sfn.CreateStateMachineInput{
+		Name: aws.String("go-versions"), Definition: t.read("greet"), RoleArn: role, Publish: true, VersionDescription: aws.String("first"),
+	}))
+	t.published = m.StateMachineArn
+	arn := *t.published
+	equal([]any{m.StateMachineVersionArn}, arn+":1")
+	second := must(t.sfn.UpdateStateMachine(ctx, &sfn.UpdateStateMachineInput{StateMachineArn: &arn, Definition: t.read("wait"), Publish: true}))
+	equal([]any{second.StateMachineVersionArn}, arn+":2")
+	third := must(t.sfn.UpdateStateMachine(ctx, &sfn.UpdateStateMachineInput{StateMachineArn: &arn, Definition: t.read("greet")}))
+	refused[*types.ConflictException](t.sfn.PublishStateMachineVersion(ctx, &sfn.PublishStateMachineVersionInput{StateMachineArn: &arn, RevisionId: second.RevisionId}))
+	publish := &sfn.PublishStateMachineVersionInput{StateMachineArn: &arn, RevisionId: third.RevisionId, Description: aws.String("third")}
+	equal([]any{must(t.sfn.PublishStateMachineVersion(ctx, publish)).StateMachineVersionArn}, arn+":3")
+	equal([]any{must(t.sfn.PublishStateMachineVersion(ctx, publish)).StateMachineVersionArn}, arn+":3")
+	var list []string
+	for _, v := range must(t.sfn.ListStateMachineVersions(ctx, &sfn.ListStateMachineVersionsInput{StateMachineArn: &arn})).StateMachineVersions {
+		list = append(list, *v.StateMachineVersionArn)
+	}
+	equal([]any{list}, []string{arn + ":3", arn + ":2", arn + ":1"})
+	v := must(t.sfn.DescribeStateMachine(ctx, &sfn.DescribeStateMachineInput{StateMachineArn: m.StateMachineVersionArn}))
+	equal([]any{v.StateMachineArn, v.Description, v.Definition}, arn+":1", "first", *t.read("greet"))
+	x := must(t.sfn.StartExecution(ctx, &sfn.StartExecutionInput{StateMachineArn: m.StateMachineVersionArn, Input: aws.String(`{"name": "Ada"}`)}))
+	done := t.ended(ctx, x.ExecutionArn)
+	equal([]any{done.Status, done.StateMachineArn, done.StateMachineVersionArn}, types.ExecutionStatusSucceeded, arn, arn+":1")
+}
+
+func (t *tour) aliases(ctx context.Context) {
+	to := func(weights ...int32) (list []types.RoutingConfigurationListItem) {
+		for i, weight := range weights {
+			list = append(list, types.RoutingConfigurationListItem{StateMachineVersionArn: aws.String(fmt.Sprint(*t.published, ":", 2*i+1)), Weight: weight})
+		}
+		return list
+	}
+	a := must(t.sfn.CreateStateMachineAlias(ctx, &sfn.CreateStateMachineAliasInput{Name: aws.String("live"), RoutingConfiguration: to(100)}))
+	alias := a.StateMachineAliasArn
+	equal([]any{alias}, *t.published+":live")
+	refused[*types.ConflictException](t.sfn.DeleteStateMachineVersion(ctx, &sfn.DeleteStateMachineVersionInput{StateMachineVersionArn: aws.String(*t.published + ":1")}))
+	x := must(t.sfn.StartExecution(ctx, &sfn.StartExecutionInput{StateMachineArn: alias, Input: aws.String(`{"name": "Ada"}`)}))
+	done := t.ended(ctx, x.ExecutionArn)
+	equal([]any{done.StateMachineAliasArn, done.StateMachineVersionArn}, *alias, *t.published+":1")
+	must(t.sfn.UpdateStateMachineAlias(ctx, &sfn.UpdateStateMachineAliasInput{StateMachineAliasArn: alias, Description: aws.String("half"), RoutingConfiguration: to(50, 50)}))
+	now := must(t.sfn.DescribeStateMachineAlias(ctx, &sfn.DescribeStateMachineAliasInput{StateMachineAliasArn: alias}))
+	equal([]any{now.Name, now.Description, len(now.RoutingConfiguration), now.RoutingConfiguration[1].StateMachineVersionArn}, "live", "half", 2, *t.published+":3")
+	all := must(t.sfn.ListStateMachineAliases(ctx, &sfn.ListStateMachineAliasesInput{StateMachineArn: t.published})).StateMachineAliases
+	equal([]any{len(all), all[0].StateMachineAliasArn}, 1, *alias)
+	must(t.sfn.DeleteStateMachineAlias(ctx, &sfn.DeleteStateMachineAliasInput{StateMachineAliasArn: alias}))
+	refused[*types.ResourceNotFound](t.sfn.DescribeStateMachineAlias(ctx, &sfn.DescribeStateMachineAliasInput{StateMachineAliasArn: alias}))
+	must(t.sfn.DeleteStateMachineVersion(ctx, &sfn.DeleteStateMachineVersionInput{StateMachineVersionArn: aws.String(*t.published + ":1")}))
+	refused[*types.StateMachineDoesNotExist](t.sfn.DescribeStateMachine(ctx, &sfn.DescribeStateMachineInput{StateMachineArn: aws.String(*t.published + ":1")}))
+}
+
+func (t *tour) express(ctx context.Context) {
+	m := must(t.sfn.CreateStateMachine(ctx, &sfn.CreateStateMachineInput{Name: aws.String("go-express"), Definition: t.read("greet"), RoleArn: role, Type: types.StateMachineTypeExpress}))
+	good := must(t.sfn.StartSyncExecution(ctx, &sfn.StartSyncExecutionInput{StateMachineArn: m.StateMachineArn, Input: aws.String(`{"name": "Ada"}`)}))
+	equal([]any{good.Status, good.Output, good.BillingDetails.BilledMemoryUsedInMB}, types.SyncExecutionStatusSucceeded, `{"greeting":"Hello Ada"}`, int64(64))
+	bad := must(t.sfn.StartSyncExecution(ctx, &sfn.StartSyncExecutionInput{StateMachineArn: m.StateMachineArn, Input: aws.String(`{"name": ""}`)}))
+	equal([]any{bad.Status, bad.Error, bad.Cause}, types.SyncExecutionStatusFailed, "Nobody", "there is no name")
+	refused[*types.StateMachineTypeNotSupported](t.sfn.StartSyncExecution(ctx, &sfn.StartSyncExecutionInput{StateMachineArn: t.greet}))
+	must(t.sfn.DeleteStateMachine(ctx, &sfn.DeleteStateMachineInput{StateMachineArn: m.StateMachineArn}))
+}
+
+func (t *tour) testState(ctx context.Context) {
+	whole := must(t.sfn.TestState(ctx, &sfn.TestStateInput{Definition: t.read("greet"), StateName: aws.String("Greet"), Input: aws.String(`{"name":"Ada"}`), InspectionLevel: types.InspectionLevelDebug}))
+	equal([]any{whole.Status, whole.Output, whole.NextState, whole.InspectionData.AfterParameters},
+		types.TestExecutionStatusSucceeded, `{"greeting":"Hello Ada"}`, "Known", `{"greeting":"Hello Ada"}`)
+	mocked := &sfn.TestStateInput{
+		Definition: aws.String(`{"Type":"Task","Resource":"arn:aws:states:::lambda:invoke","Parameters":{"FunctionName":"f"},"OutputPath":"$.Payload","Retry":[{"ErrorEquals":["Busy"]}],"End":true}`),
+		Mock:       &types.MockInput{Result: aws.String(`{"StatusCode":200,"Payload":7}`)},
+	}
+	good := must(t.sfn.TestState(ctx, mocked))
+	equal([]any{good.Status, good.Output}, types.TestExecutionStatusSucceeded, "7")
+	mocked.Mock = &types.MockInput{ErrorOutput: &types.MockErrorOutput{Error: aws.String("Busy"), Cause: aws.String("too much")}}
+	again := must(t.sfn.TestState(ctx, mocked))
+	equal([]any{again.Status, again.Error, again.Cause}, types.TestExecutionStatusRetriable, "Busy", "too much")
+	refused[*types.InvalidDefinition](t.sfn.TestState(ctx, &sfn.TestStateInput{Definition: aws.String(`{"Type":"Paas"}`)}))
+}
+
+// mapRuns has a map work on two items, first one at a time, then both at once.
+func (t *tour) mapRuns(ctx context.Context) {
+	if os.Getenv("MAP_RUNS") == "" {
+		panic(skipped{"distributed maps are still to come"})
+	}
+	definition := strings.ReplaceAll(*t.read("each"), "ACTIVITY", *t.worker)
+	m := must(t.sfn.CreateStateMachine(ctx, &sfn.CreateStateMachineInput{Name: aws.String("go-each"), Definition: &definition, RoleArn: role}))
+	x := must(t.sfn.StartExecution(ctx, &sfn.StartExecutionInput{StateMachineArn: m.StateMachineArn, Input: aws.String("[1,2]")}))
+	first := must(t.sfn.GetActivityTask(ctx, &sfn.GetActivityTaskInput{ActivityArn: t.worker}))
+	runs := must(t.sfn.ListMapRuns(ctx, &sfn.ListMapRunsInput{ExecutionArn: x.ExecutionArn})).MapRuns
+	equal([]any{len(runs), runs[0].ExecutionArn, runs[0].StateMachineArn}, 1, *x.ExecutionArn, *m.StateMachineArn+"/each")
+	run := runs[0].MapRunArn
+	one := must(t.sfn.DescribeMapRun(ctx, &sfn.DescribeMapRunInput{MapRunArn: run}))
+	equal([]any{one.Status, one.MaxConcurrency, one.ItemCounts.Running}, types.MapRunStatusRunning, int32(1), int64(1))
+
+	must(t.sfn.UpdateMapRun(ctx, &sfn.UpdateMapRunInput{MapRunArn: run, MaxConcurrency: aws.Int32(2), ToleratedFailureCount: aws.Int64(1)}))
+	second := must(t.sfn.GetActivityTask(ctx, &sfn.GetActivityTaskInput{ActivityArn: t.worker}))
+	both := must(t.sfn.DescribeMapRun(ctx, &sfn.DescribeMapRunInput{MapRunArn: run}))
+	equal([]any{both.MaxConcurrency, both.ToleratedFailureCount, both.ExecutionCounts.Running, both.ItemCounts.Total}, int32(2), int64(1), int64(2), int64(2))
+	children := must(t.sfn.ListExecutions(ctx, &sfn.ListExecutionsInput{MapRunArn: run})).Executions
+	equal([]any{len(children), children[0].MapRunArn}, 2, *run)
+	for _, task := range []*sfn.GetActivityTaskOutput{first, second} {
+		must(t.sfn.SendTaskSuccess(ctx, &sfn.SendTaskSuccessInput{TaskToken: task.TaskToken, Output: task.Input}))
+	}
+	done := t.ended(ctx, x.ExecutionArn)
+	equal([]any{done.Status, done.Output}, types.ExecutionStatusSucceeded, "[1,2]")
+	end := must(t.sfn.DescribeMapRun(ctx, &sfn.DescribeMapRunInput{MapRunArn: run}))
+	equal([]any{end.Status, end.ItemCounts.Succeeded, end.StopDate != nil}, types.MapRunStatusSucceeded, int64(2), true)
+	refused[*types.ValidationException](t.sfn.UpdateMapRun(ctx, &sfn.UpdateMapRunInput{MapRunArn: run, MaxConcurrency: aws.Int32(3)}))
+	must(t.sfn.DeleteStateMachine(ctx, &sfn.DeleteStateMachineInput{StateMachineArn: m.StateMachineArn}))
+}
+
+// everyAction wants all that the SDK can call to have been called.
+func (t *tour) everyAction(context.Context) {
+	var missing []string
+	actions := 0
+	client := reflect.TypeFor[*sfn.Client]()
+	for i := range client.NumMethod() {
+		m := client.Method(i)
+		if m.Type.NumIn() < 3 || m.Type.In(2).String() != "*sfn."+m.Name+"Input" {
+			continue
+		}
+		actions++
+		if !t.called[m.Name] && (os.Getenv("MAP_RUNS") != "" || !strings.Contains(m.Name, "MapRun")) {
+			missing = append(missing, m.Name)
+		}
+	}
+	equal([]any{missing, actions >= 37}, []string(nil), true)
+}
+
 func (t *tour) update(ctx context.Context) {
 	must(t.sfn.UpdateStateMachine(ctx, &sfn.UpdateStateMachineInput{StateMachineArn: t.greet, Definition: t.read("wait")}))
 	equal([]any{must(t.sfn.DescribeStateMachine(ctx, &sfn.DescribeStateMachineInput{StateMachineArn: t.greet})).Definition}, *t.read("wait"))
@@ -273,7 +489,7 @@ func (t *tour) update(ctx context.Context) {
 func (t *tour) delete(ctx context.Context) {
 	must(t.sfn.DeleteActivity(ctx, &sfn.DeleteActivityInput{ActivityArn: t.worker}))
 	refused[*types.ActivityDoesNotExist](t.sfn.DescribeActivity(ctx, &sfn.DescribeActivityInput{ActivityArn: t.worker}))
-	for _, arn := range []*string{t.greet, t.work} {
+	for _, arn := range []*string{t.greet, t.work, t.published} {
 		must(t.sfn.DeleteStateMachine(ctx, &sfn.DeleteStateMachineInput{StateMachineArn: arn}))
 		refused[*types.StateMachineDoesNotExist](t.sfn.StartExecution(ctx, &sfn.StartExecutionInput{StateMachineArn: arn}))
 	}

@@ -2,6 +2,8 @@
 
 Prints a line for each step, "ok NAME", "skip NAME: why" or "FAIL NAME: why".
 """
+import json
+import os
 import pathlib
 import sys
 import time
@@ -12,7 +14,7 @@ from botocore.config import Config
 
 endpoint, folder = sys.argv[1], pathlib.Path(sys.argv[2])
 sfn = boto3.client("stepfunctions", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="any",
-                   aws_secret_access_key="any", config=Config(retries={"max_attempts": 0}))
+                   aws_secret_access_key="any", config=Config(retries={"max_attempts": 0}, inject_host_prefix=False))
 ROLE = "arn:aws:iam::123456789012:role/tour"
 GREET = (folder / "greet.json").read_text()
 WAIT = (folder / "wait.json").read_text()
@@ -170,6 +172,57 @@ def task_failure():
     sfn.send_task_failure(taskToken=task["taskToken"], error="Broken", cause="on purpose")
     done = ended(x["executionArn"])
     assert (done["status"], done["error"], done["cause"]) == ("FAILED", "Broken", "on purpose"), done
+
+
+@step
+def callback():
+    definition = (folder / "call.json").read_text().replace("MACHINE", seen["greet"])
+    call = sfn.create_state_machine(name="boto3-call", definition=definition, roleArn=ROLE)["stateMachineArn"]
+    x = sfn.start_execution(stateMachineArn=call)
+    called = []  # the execution that the task starts has the token in its input
+    while not called:
+        executions = sfn.list_executions(stateMachineArn=seen["greet"])["executions"]
+        called = [e["executionArn"] for e in executions if e["name"] == "called"]
+        time.sleep(0.05)
+    token = json.loads(ended(called[0])["input"])["token"]
+    sfn.send_task_heartbeat(taskToken=token)
+    sfn.send_task_success(taskToken=token, output='"back"')
+    done = ended(x["executionArn"])
+    assert (done["status"], done["output"]) == ("SUCCEEDED", '"back"'), done
+    sfn.delete_state_machine(stateMachineArn=call)
+
+
+@step
+def express():
+    m = sfn.create_state_machine(name="boto3-express", definition=GREET, roleArn=ROLE, type="EXPRESS")["stateMachineArn"]
+    good = sfn.start_sync_execution(stateMachineArn=m, input='{"name": "Ada"}')
+    assert (good["status"], good["output"]) == ("SUCCEEDED", '{"greeting":"Hello Ada"}'), good
+    assert good["billingDetails"]["billedMemoryUsedInMB"] == 64, good
+    bad = sfn.start_sync_execution(stateMachineArn=m, input='{"name": ""}')
+    assert (bad["status"], bad["error"], bad["cause"]) == ("FAILED", "Nobody", "there is no name"), bad
+    refused("StateMachineTypeNotSupported", sfn.start_sync_execution, stateMachineArn=seen["greet"])
+    sfn.delete_state_machine(stateMachineArn=m)
+
+
+@step
+def map_runs():
+    if not os.environ.get("MAP_RUNS"):
+        return "distributed maps are still to come"
+    definition = (folder / "each.json").read_text().replace("ACTIVITY", seen["activity"])
+    each = sfn.create_state_machine(name="boto3-each", definition=definition, roleArn=ROLE)["stateMachineArn"]
+    x = sfn.start_execution(stateMachineArn=each, input="[1,2]")["executionArn"]
+    first = sfn.get_activity_task(activityArn=seen["activity"])
+    (run,) = [r["mapRunArn"] for r in sfn.list_map_runs(executionArn=x)["mapRuns"]]
+    one = sfn.describe_map_run(mapRunArn=run)
+    assert (one["status"], one["maxConcurrency"], one["itemCounts"]["running"]) == ("RUNNING", 1, 1), one
+    sfn.update_map_run(mapRunArn=run, maxConcurrency=2)
+    second = sfn.get_activity_task(activityArn=seen["activity"])
+    for task in first, second:
+        sfn.send_task_success(taskToken=task["taskToken"], output=task["input"])
+    done = ended(x)
+    assert (done["status"], done["output"]) == ("SUCCEEDED", "[1,2]"), done
+    assert sfn.describe_map_run(mapRunArn=run)["itemCounts"]["succeeded"] == 2
+    sfn.delete_state_machine(stateMachineArn=each)
 
 
 @step
