@@ -38,8 +38,8 @@ type function struct {
 	idle      []*instance // the one that has been idle for the shortest time is last
 	guests    map[string]*instance
 	line      []*invocation // calls that wait; those that are over have left
-	starting  int
-	started   int // ever
+	counts    [states]int   // of instances
+	started   int           // ever
 	gone      bool
 
 	invocations, errors int64
@@ -52,9 +52,15 @@ const (
 	starting state = iota
 	idle           // it waits for a call
 	busy           // it has one
-	between        // it has done one and not asked for the next
+	between        // it has done one and will soon ask for the next
+	tardy          // it has not done so, or has stopped waiting
 	ending
+	states
 )
+
+// graceTime is how long a process may take from its answer until it asks for the
+// next call before another is started for a call that waits.
+const graceTime = 50 * time.Millisecond
 
 // instance is a process of a function, or a worker elsewhere for as long as it
 // asks for a call and serves it.
@@ -137,9 +143,22 @@ func (f *function) enter(inv *invocation) bool {
 
 // grow starts processes for the calls that wait, as many as there may be.
 func (f *function) grow() {
-	for len(f.spec.Command) > 0 && !f.gone && len(f.line) > f.starting && len(f.instances) < f.spec.Concurrency {
-		f.start(f.line[f.starting])
+	for len(f.spec.Command) > 0 && !f.gone && len(f.instances) < f.spec.Concurrency {
+		soon := f.counts[starting] + f.counts[between]
+		if len(f.line) <= soon {
+			return
+		}
+		f.start(f.line[soon])
 	}
+}
+
+// set says what i is doing now. f.mu is held.
+func (i *instance) set(s state) {
+	if !i.guest {
+		i.f.counts[i.state]--
+		i.f.counts[s]++
+	}
+	i.state = s
 }
 
 func (f *function) popIdle() *instance {
@@ -181,7 +200,8 @@ func (f *function) dropLine(inv *invocation) bool {
 }
 
 func (f *function) assign(i *instance, inv *invocation) {
-	i.state, i.current = busy, inv
+	i.set(busy)
+	i.current = inv
 	if i.guest {
 		f.guests[inv.id] = i
 	}
@@ -223,7 +243,7 @@ func (f *function) start(first *invocation) {
 	}
 	i.out = newCapture(f.log, i.number)
 	f.instances[i] = struct{}{}
-	f.starting++
+	f.counts[starting]++
 	i.timer = time.AfterFunc(max(initTime, time.Duration(f.spec.Timeout)), i.expire)
 	f.m.parts.Go(i.live)
 }
@@ -234,9 +254,6 @@ func (i *instance) live() {
 	f := i.f
 	i.timer.Stop()
 	f.mu.Lock()
-	if i.state == starting {
-		f.starting--
-	}
 	f.dropIdle(i)
 	delete(f.instances, i)
 	victim := i.current
@@ -244,7 +261,8 @@ func (i *instance) live() {
 		victim = i.first
 		i.out.begin(victim.id)
 	}
-	i.state = ending
+	i.set(ending)
+	f.counts[ending]--
 	if victim != nil {
 		kind, answer := i.exitError(victim, reason, err)
 		i.fail(victim, kind, answer)
@@ -373,7 +391,7 @@ func (i *instance) finish(inv *invocation, r result, kind string) {
 		if i.peak == 0 && i.process != nil {
 			i.peak = i.process.memory()
 		}
-		i.out.end(report{inv.id, took, i.initTook, f.spec.Memory, i.peak, kind, r.answer})
+		i.out.end(report{inv.id, took, i.initTook, f.memory(), i.peak, kind, r.answer})
 		i.initTook = 0
 		if inv.tail {
 			r.log = i.out.tail()
@@ -394,8 +412,12 @@ func (i *instance) expire() {
 		i.why = timedOut
 		inv := i.current
 		kind, answer := explain(timedOut, inv.id, timeoutText(f.spec.Timeout))
-		i.state = ending
+		i.set(ending)
 		i.fail(inv, kind, answer)
+	case i.state == between:
+		i.set(tardy)
+		f.grow()
+		return
 	default:
 		return
 	}
@@ -411,10 +433,7 @@ func (i *instance) kill() {
 
 // terminate asks the process to end, and ends it if it does not. f.mu is held.
 func (i *instance) terminate() {
-	if i.state == starting {
-		i.f.starting--
-	}
-	i.state = ending
+	i.set(ending)
 	if i.guest || i.process == nil {
 		return
 	}
@@ -435,7 +454,7 @@ func (f *function) retire(fits func(*instance) bool) {
 			continue
 		}
 		i.retiring = true
-		if i.state == idle || i.state == between {
+		if i.state == idle || i.state == between || i.state == tardy {
 			f.dropIdle(i)
 			i.terminate()
 		}
@@ -545,6 +564,15 @@ func (f *function) info() Info {
 	return i
 }
 
+// memory is what a process is told that it may hold, in MiB: where it is not
+// limited, Lambda's most.
+func (f *function) memory() int {
+	if f.spec.Memory < 0 {
+		return 10240
+	}
+	return f.spec.Memory
+}
+
 // inherited are the variables of the server that every process gets. None of
 // them is a secret; LC_* comes along too.
 var inherited = []string{
@@ -563,10 +591,6 @@ func (f *function) environment(i *instance, address string) []string {
 	dir := f.spec.Dir
 	if dir == "" {
 		dir, _ = os.Getwd() // "" then: nothing better is known
-	}
-	memory := f.spec.Memory
-	if memory < 0 {
-		memory = 10240 // Lambda's most
 	}
 	var env []string
 	set := func(name, value string) { env = append(env, name+"="+value) }
@@ -596,7 +620,7 @@ func (f *function) environment(i *instance, address string) []string {
 	set("AWS_LAMBDA_RUNTIME_API", address)
 	set("AWS_LAMBDA_FUNCTION_NAME", short)
 	set("AWS_LAMBDA_FUNCTION_VERSION", version(qualifier))
-	set("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", strconv.Itoa(memory))
+	set("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", strconv.Itoa(f.memory()))
 	set("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
 	set("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/"+short)
 	set("AWS_LAMBDA_LOG_STREAM_NAME", i.began.UTC().Format("2006/01/02")+"/["+version(qualifier)+"]"+strconv.Itoa(i.number))

@@ -101,13 +101,14 @@ func (i *instance) ask() bool {
 	case i.state == ending:
 		return true // it waits for its end
 	case i.state == starting && !i.guest:
-		f.starting--
 		i.timer.Stop()
 		i.initTook = time.Since(i.began)
+	case i.timer != nil:
+		i.timer.Stop()
 	}
 	i.first = nil
 	if i.retiring || f.gone {
-		i.state = between
+		i.set(tardy)
 		if i.guest {
 			close(i.next)
 		} else {
@@ -119,7 +120,8 @@ func (i *instance) ask() bool {
 		f.assign(i, inv)
 		return true
 	}
-	i.state, i.since = idle, time.Now()
+	i.set(idle)
+	i.since = time.Now()
 	f.idle = append(f.idle, i)
 	return true
 }
@@ -152,7 +154,7 @@ func (i *instance) away() {
 	defer f.mu.Unlock()
 	if i.state == idle {
 		f.dropIdle(i)
-		i.state = between
+		i.set(tardy)
 		return
 	}
 	select {
@@ -176,7 +178,8 @@ func (i *instance) putBack(inv *invocation) {
 	if i.current != inv || inv.over {
 		return
 	}
-	i.current, i.state = nil, between
+	i.current = nil
+	i.set(tardy)
 	if i.timer != nil {
 		i.timer.Stop()
 	}
@@ -281,9 +284,13 @@ func (r *runtime) end(id string, res result, kind string) bool {
 	if i == nil || i.current == nil || i.current.id != id || i.state != busy {
 		return false
 	}
-	i.timer.Stop()
-	i.state = between
+	i.set(between)
 	i.finish(i.current, res, kind)
+	if i.guest {
+		i.timer.Stop()
+	} else {
+		i.timer.Reset(graceTime)
+	}
 	return true
 }
 
