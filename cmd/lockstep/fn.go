@@ -47,7 +47,7 @@ there; with --url and --key they reach it from elsewhere.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newFnAddCommand(), newFnLsCommand(), newFnLogsCommand(), newFnInvokeCommand(), newFnRmCommand(),
-		newFnReloadCommand(), newFnKeyCommand(), newFnInitCommand())
+		newFnReloadCommand(), newFnKeyCommand(), newFnInitCommand(), newFnEchoCommand())
 	return cmd
 }
 
@@ -216,7 +216,7 @@ func newFnLsCommand() *cobra.Command {
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "NAME\tPROCESSES\tBUSY\tWAITING\tEVENTS\tCALLS\tERRORS\tCOMMAND")
 			for _, f := range list.Functions {
-				command := strings.Join(f.Command, " ")
+				command := strings.Join(strings.Fields(strings.Join(f.Command, " ")), " ")
 				if command == "" {
 					command = "(workers)"
 				}
@@ -414,6 +414,28 @@ lines that ask for calls and answer them. It overwrites nothing.`,
 	}
 	cmd.Flags().StringVar(&name, "runtime", "node", "node or python")
 	return cmd
+}
+
+func newFnEchoCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "echo",
+		Short: "Be a function that answers with what it gets",
+		Long: `Echo is a function, to try things with and to measure: it asks for calls where
+AWS_LAMBDA_RUNTIME_API says, and answers each with its payload.`,
+		Example: `  lockstep fn add echo -- lockstep fn echo`,
+		Args:    cobra.NoArgs,
+		RunE: act(func(*cobra.Command, []string) error {
+			address := os.Getenv("AWS_LAMBDA_RUNTIME_API")
+			if address == "" {
+				return usageError("this is a function: a server runs it, after lockstep fn add echo -- lockstep fn echo")
+			}
+			err := fn.Serve(address, func(payload []byte) ([]byte, error) { return payload, nil })
+			if errors.Is(err, io.EOF) { // the server has ended
+				return nil
+			}
+			return err
+		}),
+	}
 }
 
 // writeNew writes a file that is not there yet.

@@ -17,7 +17,11 @@ import (
 // makes of its payload. It returns nil when it is told that there will be no
 // more. It is as small as a runtime can be, to measure with and to test with.
 func Serve(address string, handle func(payload []byte) ([]byte, error)) error {
-	c, err := net.Dial("tcp", address)
+	host, prefix, _ := strings.Cut(address, "/") // a worker elsewhere has its key in the path
+	if prefix != "" {
+		prefix = "/" + prefix
+	}
+	c, err := net.Dial("tcp", host)
 	if err != nil {
 		return fmt.Errorf("reach the runtime API: %w", err)
 	}
@@ -25,7 +29,7 @@ func Serve(address string, handle func(payload []byte) ([]byte, error)) error {
 	r := bufio.NewReaderSize(c, 16<<10)
 	var out []byte
 	for {
-		out = append(out[:0], "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: "+address+"\r\n\r\n"...)
+		out = append(out[:0], "GET "+prefix+"/2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: "+host+"\r\n\r\n"...)
 		status, id, payload, err := exchange(c, r, out)
 		if err != nil || status != http.StatusOK {
 			return err
@@ -36,8 +40,8 @@ func Serve(address string, handle func(payload []byte) ([]byte, error)) error {
 			what = "/error"
 			answer = []byte(`{"errorType":"Error","errorMessage":` + strconv.Quote(err.Error()) + `}`)
 		}
-		out = append(append(append(out[:0], "POST /2018-06-01/runtime/invocation/"...), id...), what...)
-		out = append(append(append(out, " HTTP/1.1\r\nHost: "...), address...), "\r\nContent-Type: application/json\r\nContent-Length: "...)
+		out = append(append(append(out[:0], "POST "+prefix+"/2018-06-01/runtime/invocation/"...), id...), what...)
+		out = append(append(append(out, " HTTP/1.1\r\nHost: "...), host...), "\r\nContent-Type: application/json\r\nContent-Length: "...)
 		out = append(strconv.AppendInt(out, int64(len(answer)), 10), "\r\n\r\n"...)
 		if _, _, _, err := exchange(c, r, append(out, answer...)); err != nil {
 			return err

@@ -1,0 +1,218 @@
+// Package functions runs handlers as they are built for Lambda on a running
+// server: with AWS's own library in Go, and with our bootstraps in Node and
+// Python. A language that this machine lacks is skipped.
+package functions
+
+import (
+	"bufio"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// lockstep is a running server and its commands.
+type lockstep struct {
+	t                 *testing.T
+	binary, data, url string
+}
+
+func serve(t *testing.T) *lockstep {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("builds the binary and a function")
+	}
+	l := &lockstep{t: t, binary: filepath.Join(t.TempDir(), "lockstep"), data: t.TempDir()}
+	if out, err := exec.Command("go", "build", "-o", l.binary, "../../cmd/lockstep").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	server := exec.CommandContext(t.Context(), l.binary, "dev", "--listen", "127.0.0.1:0", "--data", l.data)
+	server.Cancel = func() error { return server.Process.Signal(syscall.SIGTERM) }
+	server.WaitDelay = 20 * time.Second
+	server.Stderr = os.Stderr
+	out, err := server.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ready := regexp.MustCompile(`ready at (http://\S+)`)
+	lines := bufio.NewScanner(out)
+	for l.url == "" && lines.Scan() {
+		if m := ready.FindStringSubmatch(lines.Text()); m != nil {
+			l.url = m[1]
+		}
+	}
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		for lines.Scan() {
+		}
+	}()
+	t.Cleanup(func() { <-drained; _ = server.Wait() }) // the test's context has ended it
+	if l.url == "" {
+		t.Fatal("the server does not say where it is")
+	}
+	return l
+}
+
+// fn runs lockstep fn.
+func (l *lockstep) fn(args ...string) string {
+	l.t.Helper()
+	cmd := exec.Command(l.binary, append([]string{"fn"}, args...)...)
+	cmd.Env = append(os.Environ(), "LOCKSTEP_DATA="+l.data)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		l.t.Fatalf("lockstep fn %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// invoke calls a function as an SDK does.
+func (l *lockstep) invoke(name, payload string, header ...string) (answer string, h http.Header) {
+	l.t.Helper()
+	req, err := http.NewRequest("POST", l.url+"/2015-03-31/functions/"+name+"/invocations", strings.NewReader(payload))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return string(text), res.Header
+}
+
+func TestLambdaGo(t *testing.T) {
+	l := serve(t)
+	handler := filepath.Join(t.TempDir(), "bootstrap")
+	build := exec.Command("go", "build", "-o", handler, ".")
+	build.Dir = "go"
+	if out, err := build.CombinedOutput(); err != nil {
+		if strings.Contains(string(out), "dial tcp") || strings.Contains(string(out), "no such host") {
+			t.Skipf("aws-lambda-go cannot be fetched: %s", out)
+		}
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	l.fn("add", "orders", "--", handler)
+	f := func(payload, want, failed string) {
+		t.Helper()
+		answer, h := l.invoke("orders", payload)
+		if !regexp.MustCompile(want).MatchString(answer) || h.Get("X-Amz-Function-Error") != failed {
+			t.Errorf("%s: %s (%s), want %s (%s)", payload, answer, h.Get("X-Amz-Function-Error"), want, failed)
+		}
+	}
+	f(`{"number":7}`, `^{"number":7,"requestId":"[0-9a-f-]{36}","arn":"arn:aws:lambda:us-east-1:123456789012:function:orders","function":"orders","app":"","inTime":true}$`, "")
+	f(`{"do":"fail"}`, `^{"errorMessage":"none left","errorType":"soldOut"}$`, "Unhandled")
+	f(`{"do":"wrap"}`, `^{"errorMessage":"plain","errorType":"errorString"}$`, "Unhandled")
+	f(`{"do":"panic"}`, `^{"errorMessage":"at the disco","errorType":"string","stackTrace":\[`, "Unhandled")
+	f(`{"number":"x"}`, `"errorType":"UnmarshalTypeError"`, "Unhandled")
+	f(`{"do":"hang"}`, `^{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: [0-9a-f-]{36} Error: Task timed out after 3.00 seconds"}$`, "Unhandled")
+	f(`{"number":8}`, `^{"number":8,`, "")
+
+	context := base64.StdEncoding.EncodeToString([]byte(`{"client":{"app_title":"till"}}`))
+	answer, h := l.invoke("orders", `{"number":9}`, "X-Amz-Client-Context", context, "X-Amz-Log-Type", "Tail")
+	if !strings.Contains(answer, `"app":"till"`) {
+		t.Errorf("with a client context: %s", answer)
+	}
+	log, err := base64.StdEncoding.DecodeString(h.Get("X-Amz-Log-Result"))
+	if err != nil || !regexp.MustCompile(`(?s)^START .*\norder 9\nEND .*\nREPORT `).Match(log) {
+		t.Errorf("the log: %v %q", err, log)
+	}
+	l.fn("reload", "orders")
+	for end := time.Now().Add(20 * time.Second); !strings.Contains(l.fn("logs", "orders"), "told to end"); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the process was not told of its end:\n%s", l.fn("logs", "orders"))
+		}
+	}
+}
+
+func TestNode(t *testing.T) {
+	if exec.Command("node", "-e", "process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)").Run() != nil {
+		t.Skip("node 18 or newer is not installed (apt-get install nodejs)")
+	}
+	bootstrap(t, "node", []string{"node", "bootstrap.mjs"}, "handler.mjs", `
+let calls = 0
+export async function handle(event, context) {
+  console.log('for', context.functionName)
+  if (event.fail) throw new RangeError('too far')
+  if (event.exit) process.exit(5)
+  return { n: ++calls, left: context.getRemainingTimeInMillis() > 0, word: 'größer' }
+}
+`, `^{"errorType":"RangeError","errorMessage":"too far","trace":\["RangeError: too far","    at `, `throw new Error('not today')`, `^{"errorType":"Error","errorMessage":"not today"`)
+}
+
+func TestPython(t *testing.T) {
+	if exec.Command("python3", "-c", "import sys; sys.exit(sys.version_info < (3, 8))").Run() != nil {
+		t.Skip("python 3.8 or newer is not installed (apt-get install python3)")
+	}
+	bootstrap(t, "python", []string{"python3", "bootstrap.py"}, "handler.py", `
+import os
+calls = 0
+def handle(event, context):
+    global calls
+    print("for", context.function_name)
+    if event.get("fail"): raise IndexError("too far")
+    if event.get("exit"): os._exit(5)
+    calls += 1
+    return {"n": calls, "left": context.get_remaining_time_in_millis() > 0, "word": "größer"}
+`, `^{"errorType": "IndexError", "errorMessage": "too far", "stackTrace": \["  File `, `raise Exception("not today")`, `^{"errorType": "Exception", "errorMessage": "not today"`)
+}
+
+// bootstrap makes a function of what fn init writes, first as it is, then with a
+// handler of the test's.
+func bootstrap(t *testing.T, runtime string, command []string, file, handler, raised, broken, unready string) {
+	l := serve(t)
+	dir := filepath.Join(t.TempDir(), "made")
+	said := l.fn("init", "--runtime", runtime, dir)
+	if want := "lockstep fn add made --dir " + dir + " --handler handler.handle -- " + strings.Join(command, " "); !strings.Contains(said, want) {
+		t.Errorf("fn init says %q, want %q", said, want)
+	}
+	add := append([]string{"add", "made", "--dir", dir, "--handler", "handler.handle", "--"}, command...)
+	l.fn(add...)
+	f := func(name, payload, want string) {
+		t.Helper()
+		answer, _ := l.invoke(name, payload)
+		var value any
+		if !regexp.MustCompile(want).MatchString(answer) || json.Unmarshal([]byte(answer), &value) != nil {
+			t.Errorf("%s: %s, want %s", payload, answer, want)
+		}
+	}
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		l.fn("reload", "made")
+	}
+	f("made", `{"name":"Ada"}`, `^{"hello": ?"Ada"}$`)
+	f("arn:aws:lambda:eu-west-1:210987654321:function:made:live", `{}`, `^{"hello": ?"world"}$`)
+	write(handler)
+	f("made", `{}`, `^{"n": ?1, ?"left": ?true, ?"word": ?"gr(ö|\\u00f6)(ß|\\u00df)er"}$`)
+	f("made", `{}`, `^{"n": ?2,`)
+	f("made", `{"fail":1}`, raised)
+	f("made", `{}`, `^{"n": ?3,`)
+	f("made", `{"exit":1}`, `Runtime exited with error: exit status 5`)
+	f("made", `{}`, `^{"n": ?1,`)
+	if log := l.fn("logs", "made"); !strings.Contains(log, " for made\n") {
+		t.Errorf("the log lacks what the function printed:\n%s", log)
+	}
+	write(broken)
+	f("made", `{}`, unready)
+}
