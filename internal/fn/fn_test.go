@@ -52,7 +52,7 @@ func program(what string) int {
 			os.Exit(*in.Exit)
 		case in.Hold > 0:
 			b := bytes.Repeat([]byte{1}, in.Hold)
-			time.Sleep(time.Minute)
+			<-time.After(time.Minute)
 			return b[:1], nil
 		case in.Big > 0:
 			return []byte(`"` + strings.Repeat("x", in.Big) + `"`), nil
@@ -86,7 +86,7 @@ func program(what string) int {
 		fmt.Println("bye")
 		return 0
 	case "sleep":
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 	case "twice": // asks twice without an answer
 		http.Get("http://" + api + "/2018-06-01/runtime/invocation/next")
 		res, err := http.Get("http://" + api + "/2018-06-01/runtime/invocation/next")

@@ -16,10 +16,14 @@ import (
 	"time"
 )
 
-// maxLine is how many calls of a function wait for a process at most. Lambda
-// refuses at once what exceeds a function's concurrency; here that is a number of
-// processes on somebody's machine, so calls are given some time.
-const maxLine = 1000
+// maxLine and maxLineBytes are how many calls of a function wait for a process at
+// most, and how long their payloads are together. Lambda refuses at once what
+// exceeds a function's concurrency; here that is a number of processes on
+// somebody's machine, so calls are given some time.
+const (
+	maxLine      = 1000
+	maxLineBytes = 64 << 20
+)
 
 // initTime is how long a process may take until it asks for its first call, as
 // on Lambda; a function that may take longer for a call may for this, too.
@@ -38,6 +42,7 @@ type function struct {
 	idle      []*instance // the one that has been idle for the shortest time is last
 	guests    map[string]*instance
 	line      []*invocation // calls that wait; those that are over have left
+	lineBytes int           // of their payloads
 	counts    [states]int   // of instances
 	started   int           // ever
 	gone      bool
@@ -132,10 +137,11 @@ func (f *function) enter(inv *invocation) bool {
 	switch {
 	case len(f.idle) > 0:
 		f.assign(f.popIdle(), inv)
-	case len(f.line) >= maxLine:
+	case len(f.line) >= maxLine || f.lineBytes > maxLineBytes:
 		inv.end(result{refused: throttled()})
 	default:
 		f.line = append(f.line, inv)
+		f.lineBytes += len(inv.payload)
 		f.grow()
 	}
 	return true
@@ -183,6 +189,7 @@ func (f *function) popLine() *invocation {
 	}
 	inv := f.line[0]
 	f.line[0] = nil
+	f.lineBytes -= len(inv.payload)
 	if f.line = f.line[1:]; len(f.line) == 0 {
 		f.line = nil
 	}
@@ -193,6 +200,7 @@ func (f *function) dropLine(inv *invocation) bool {
 	for at, other := range f.line {
 		if other == inv {
 			f.line = append(f.line[:at:at], f.line[at+1:]...)
+			f.lineBytes -= len(inv.payload)
 			return true
 		}
 	}
@@ -375,7 +383,7 @@ func (i *instance) finish(inv *invocation, r result, kind string) {
 		f.errors++
 	}
 	if i.current == inv {
-		i.current = nil
+		i.current, i.deadline = nil, time.Time{}
 	}
 	if i.guest {
 		delete(f.guests, inv.id)
@@ -467,8 +475,8 @@ func (f *function) replaced(next *function) {
 	f.retire(func(*instance) bool { return true })
 	f.mu.Lock()
 	f.gone = true
-	line := f.line
-	f.line = nil
+	line, size := f.line, f.lineBytes
+	f.line, f.lineBytes = nil, 0
 	last := len(f.instances) == 0
 	for _, i := range f.guests {
 		i.retiring = true
@@ -489,6 +497,7 @@ func (f *function) replaced(next *function) {
 			inv.f.Store(next)
 		}
 		next.line = append(next.line, line...)
+		next.lineBytes += size
 		next.grow()
 		next.mu.Unlock()
 	}

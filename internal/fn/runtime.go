@@ -178,7 +178,7 @@ func (i *instance) putBack(inv *invocation) {
 	if i.current != inv || inv.over {
 		return
 	}
-	i.current = nil
+	i.current, i.deadline = nil, time.Time{}
 	i.set(tardy)
 	if i.timer != nil {
 		i.timer.Stop()
@@ -189,6 +189,7 @@ func (i *instance) putBack(inv *invocation) {
 		return
 	}
 	f.line = append([]*invocation{inv}, f.line...)
+	f.lineBytes += len(inv.payload)
 	f.grow()
 }
 

@@ -1,3 +1,5 @@
+//go:build unix
+
 // Package functions runs handlers as they are built for Lambda on a running
 // server: with AWS's own library in Go, and with our bootstraps in Node and
 // Python. A language that this machine lacks is skipped.
@@ -23,9 +25,10 @@ import (
 type lockstep struct {
 	t                 *testing.T
 	binary, data, url string
+	pid               int
 }
 
-func serve(t *testing.T) *lockstep {
+func serve(t *testing.T, args ...string) *lockstep {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("builds the binary and a function")
@@ -35,6 +38,7 @@ func serve(t *testing.T) *lockstep {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	server := exec.CommandContext(t.Context(), l.binary, "dev", "--listen", "127.0.0.1:0", "--data", l.data)
+	server.Args = append(server.Args, args...)
 	server.Cancel = func() error { return server.Process.Signal(syscall.SIGTERM) }
 	server.WaitDelay = 20 * time.Second
 	server.Stderr = os.Stderr
@@ -45,6 +49,7 @@ func serve(t *testing.T) *lockstep {
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
+	l.pid = server.Process.Pid
 	ready := regexp.MustCompile(`ready at (http://\S+)`)
 	lines := bufio.NewScanner(out)
 	for l.url == "" && lines.Scan() {
@@ -140,6 +145,72 @@ func TestLambdaGo(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatalf("the process was not told of its end:\n%s", l.fn("logs", "orders"))
 		}
+	}
+}
+
+// A server that is killed takes its processes along, and theirs.
+func TestKilledServer(t *testing.T) {
+	if _, err := os.Stat("/proc/self/environ"); err != nil {
+		t.Skip("this system does not show the environments of processes")
+	}
+	l := serve(t)
+	mark := "LOCKSTEP_TEST_MARK=" + filepath.Base(l.data) + filepath.Base(filepath.Dir(l.data))
+	l.fn("add", "plain", "--env", mark, "--", l.binary, "fn", "echo")
+	l.fn("add", "wrapped", "--env", mark, "--", "sh", "-c", l.binary+" fn echo; true")
+	l.invoke("plain", "1")
+	l.invoke("wrapped", "1")
+	alive := func() (n int) {
+		list, _ := filepath.Glob("/proc/[0-9]*/environ")
+		for _, path := range list {
+			if text, err := os.ReadFile(path); err == nil && strings.Contains(string(text), mark) {
+				n++
+			}
+		}
+		return n
+	}
+	if n := alive(); n != 3 {
+		t.Fatalf("%d processes of functions run, want 3", n)
+	}
+	if err := syscall.Kill(l.pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(20 * time.Second); alive() > 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d processes have outlived the server", alive())
+		}
+	}
+}
+
+// The signal has the configuration read again.
+func TestHangup(t *testing.T) {
+	dir := t.TempDir()
+	config := filepath.Join(dir, "lockstep.yaml")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("functions: {first: {command: [sh, -c, 'exit 1']}}")
+	l := serve(t, "--config", config)
+	write("functions: {second: {command: [" + l.binary + ", fn, echo], dir: sub, timeout: 20s}}")
+	if err := os.Mkdir(filepath.Join(dir, "sub"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(l.pid, syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	answer := ""
+	for end := time.Now().Add(20 * time.Second); answer != "1"; time.Sleep(10 * time.Millisecond) {
+		if answer, _ = l.invoke("second", "1"); time.Now().After(end) {
+			t.Fatalf("the function is not there: %s", answer)
+		}
+	}
+	if answer, _ = l.invoke("first", "1"); !strings.Contains(answer, "Function not found") {
+		t.Errorf("the function that was taken out is there: %s", answer)
+	}
+	if list := l.fn("ls", "--json"); !strings.Contains(list, `"dir":"`+filepath.Join(dir, "sub")+`"`) {
+		t.Errorf("dir is not seen from the configuration's folder: %s", list)
 	}
 }
 
