@@ -188,3 +188,24 @@ func TestMatches(t *testing.T) {
 	f("a*b*c", "a-c", false)
 	f("ab*b", "ab", false)
 }
+
+// What the guide shows can be read.
+func TestGuide(t *testing.T) {
+	guide, err := os.ReadFile("../../docs/functions-and-models.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(guide), "```yaml\n")
+	text, _, _ := strings.Cut(rest, "```")
+	c, err := Parse([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Function{
+		Command: []string{"node", "bootstrap.mjs"}, Dir: "functions/orders", Handler: "handler.handle", Timeout: 10 * time.Second,
+		Env: map[string]string{"LEVEL": "debug"},
+	}
+	if diff := cmp.Diff(want, c.Functions["orders"]); diff != "" {
+		t.Errorf("the function of the guide (-want +got):\n%s", diff)
+	}
+}
