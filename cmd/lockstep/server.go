@@ -178,7 +178,7 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	mux.Handle("POST /{$}", allowTime(endPollsWith(stopping, api)))
 	mux.HandleFunc("GET /healthz", serveAlive)
 	mux.Handle("GET /readyz", serveReady(ready))
-	mux.Handle("GET /metrics", metrics{counts, w, x, st})
+	mux.Handle("GET /metrics", metrics{counts, w, x, st, local})
 	mux.HandleFunc("/api/", serveNotFound)
 	for _, path := range fn.Paths {
 		mux.Handle(path, endFunctionPollsWith(stopping, local))

@@ -140,6 +140,22 @@ func TestLambdaGo(t *testing.T) {
 	if err != nil || !regexp.MustCompile(`(?s)^START .*\norder 9\nEND .*\nREPORT `).Match(log) {
 		t.Errorf("the log: %v %q", err, log)
 	}
+
+	// The same program elsewhere, as a worker of a function without processes.
+	l.fn("add", "remote", "--worker")
+	worker := exec.CommandContext(t.Context(), handler)
+	worker.Env = append(os.Environ(), "AWS_LAMBDA_FUNCTION_NAME=remote",
+		"AWS_LAMBDA_RUNTIME_API="+strings.TrimPrefix(l.url, "http://")+"/workers/"+strings.TrimSpace(l.fn("key", "remote")))
+	worker.Stderr = os.Stderr
+	if err := worker.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if answer, _ := l.invoke("remote", `{"number":10}`); !strings.Contains(answer, `"function":"remote"`) {
+		t.Errorf("a worker elsewhere: %s", answer)
+	}
+	l.fn("rm", "remote") // which ends the worker: there are no more calls
+	_ = worker.Wait()
+
 	l.fn("reload", "orders")
 	for end := time.Now().Add(20 * time.Second); !strings.Contains(l.fn("logs", "orders"), "told to end"); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -179,6 +195,44 @@ func TestKilledServer(t *testing.T) {
 			t.Fatalf("%d processes have outlived the server", alive())
 		}
 	}
+}
+
+// AWS's own client invokes functions at the server's address.
+func TestAWSCLI(t *testing.T) {
+	cli := ""
+	for _, aws := range []string{"/usr/bin/aws", "aws"} {
+		if cli == "" && exec.Command(aws, "--version").Run() == nil {
+			cli = aws
+		}
+	}
+	if cli == "" {
+		t.Skip("the AWS CLI is not installed (apt-get install awscli)")
+	}
+	l := serve(t)
+	l.fn("add", "echo", "--", l.binary, "fn", "echo")
+	out := filepath.Join(t.TempDir(), "out.json")
+	f := func(want string, args ...string) string {
+		t.Helper()
+		cmd := exec.Command(cli, append(append([]string{"lambda", "invoke"}, args...), "--endpoint-url", l.url, "--region", "us-east-1", "--output", "json", out)...)
+		cmd.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID=any", "AWS_SECRET_ACCESS_KEY=any", "AWS_EC2_METADATA_DISABLED=true")
+		said, _ := cmd.CombinedOutput() // what it says tells whether it worked
+		if !regexp.MustCompile(want).Match(said) {
+			t.Errorf("aws lambda invoke %s: %s, want %s", strings.Join(args, " "), said, want)
+		}
+		text, _ := os.ReadFile(out)
+		return string(text)
+	}
+	payload := filepath.Join(t.TempDir(), "payload.json")
+	if err := os.WriteFile(payload, []byte(`{"from":"a file"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := f(`"StatusCode": 200`, "--function-name", "echo", "--payload", "fileb://"+payload, "--log-type", "Tail"); got != `{"from":"a file"}` {
+		t.Errorf("the answer is %q", got)
+	}
+	f(`"StatusCode": 200`, "--function-name", "arn:aws:lambda:eu-west-1:210987654321:function:echo", "--qualifier", "live")
+	f(`"StatusCode": 202`, "--function-name", "echo", "--invocation-type", "Event")
+	f(`"StatusCode": 204`, "--function-name", "echo", "--invocation-type", "DryRun")
+	f(`\(ResourceNotFoundException\).*Function not found: arn:aws:lambda:us-east-1:123456789012:function:none`, "--function-name", "none")
 }
 
 // The signal has the configuration read again.
