@@ -74,6 +74,7 @@ func runDev(ctx context.Context, out io.Writer, s settings) error {
 	if err != nil {
 		return explain(err, s.data)
 	}
+	defer srv.reloadAtHangup(s.log)()
 	fmt.Fprintf(out, `Lockstep is ready at %s
   data      %s
   store     %s
@@ -85,7 +86,6 @@ Try it:
 
 Ctrl-C ends it.
 `, srv.url, s.data, filepath.Join(s.data, "lockstep.db"), s.scheme.Region, s.scheme.Account, mockLine(s.mocks), awsCommand(srv, "list-state-machines"))
-	defer srv.reloadAtHangup(s.log)()
 	return srv.serve(ctx, s.log)
 }
 
