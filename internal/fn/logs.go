@@ -57,13 +57,14 @@ func (c *capture) drain() {
 
 // close is for when the process has ended.
 func (c *capture) close() {
+	c.drain()
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.source != nil {
-		c.source.drain(c)
-		c.source.close()
-	}
 	c.endLine()
+	source := c.source
+	c.mu.Unlock()
+	if source != nil {
+		source.close() // which waits for a reader, who may be about to take c.mu
+	}
 }
 
 // write takes a piece of output. c.mu is held.
