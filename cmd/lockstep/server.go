@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -26,6 +27,7 @@ import (
 	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/store/sqlite"
 	"github.com/lockstep-run/lockstep/internal/task"
+	"github.com/lockstep-run/lockstep/internal/task/gate"
 	"github.com/lockstep-run/lockstep/internal/task/mock"
 	"github.com/lockstep-run/lockstep/internal/task/model"
 	"github.com/lockstep-run/lockstep/internal/task/service"
@@ -41,6 +43,7 @@ type settings struct {
 	config    string // the configuration file; "": none
 	functions map[string]config.Function
 	models    []config.Model
+	gates     []config.Gate
 	logs      []config.Log
 	mocks     *mock.Config // nil: none
 	limits    config.Limits
@@ -95,7 +98,14 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	models, err := model.New(model.Config{Region: s.scheme.Region, Routes: modelRoutes(s.models)})
+	files, err := objects.Open(ctx, s.objects, objects.Options{Dir: filepath.Join(s.data, "objects"), Region: s.scheme.Region})
+	if err != nil {
+		return nil, err
+	}
+	used := &tokenCounts{}
+	models, err := model.New(model.Config{
+		Region: s.scheme.Region, Routes: modelRoutes(s.models), Used: used.add, Read: readObject(files), Write: writeObject(files),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +114,14 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	tasks.AddLambda(functions)
 	tasks.Add("lambda:invoke", functions)
 	tasks.Add("bedrock:invokeModel", models)
+	tasks.Add("aws-sdk:bedrockruntime:converse", models)
+	if len(s.gates) > 0 {
+		outputs, err := gate.New(gateRules(s.gates))
+		if err != nil {
+			return nil, err
+		}
+		tasks.Check(outputs.Check)
+	}
 
 	records, err := logs.New(logs.Config{Region: s.scheme.Region, Routes: logRoutes(s.logs), Format: awsapi.AppendLogEntry, Log: s.log})
 	if err != nil {
@@ -120,11 +138,6 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 		srv.onClose(func(context.Context) error { return mocks.Close() })
 		tasks.Around(mocks.Around)
 		tests = mocks
-	}
-
-	files, err := objects.Open(ctx, s.objects, objects.Options{Dir: filepath.Join(s.data, "objects"), Region: s.scheme.Region})
-	if err != nil {
-		return nil, err
 	}
 
 	counts := &executionCounts{}
@@ -178,14 +191,18 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	mux.Handle("POST /{$}", allowTime(endPollsWith(stopping, api)))
 	mux.HandleFunc("GET /healthz", serveAlive)
 	mux.Handle("GET /readyz", serveReady(ready))
-	mux.Handle("GET /metrics", metrics{counts, w, x, st, local})
+	mux.Handle("GET /metrics", metrics{counts, used, w, x, st, local})
 	mux.HandleFunc("/api/", serveNotFound)
 	for _, path := range fn.Paths {
 		mux.Handle(path, endFunctionPollsWith(stopping, local))
 	}
 	mux.Handle("GET /{$}", welcome{srv.url, s.scheme, s.data})
+	handler, err := withObjects(mux, files, s.log)
+	if err != nil {
+		return nil, err
+	}
 	web := &http.Server{
-		Handler:           onlyOwnPages(mux),
+		Handler:           onlyOwnPages(handler),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       2 * time.Minute, // not shorter than a long poll: when it is over, so is the request
 		IdleTimeout:       2 * time.Minute,
@@ -354,6 +371,46 @@ func modelRoutes(in []config.Model) []model.Route {
 		out[i] = model.Route(m)
 	}
 	return out
+}
+
+func gateRules(in []config.Gate) []gate.Rule {
+	out := make([]gate.Rule, len(in))
+	for i, g := range in {
+		out[i] = gate.Rule{
+			Machine: g.Machine, State: g.State, Path: g.Path, JSON: g.JSON, Schema: g.Schema,
+			RefuseEmpty: g.Empty == "refuse", RefuseRefusal: g.Refusal == "refuse",
+		}
+	}
+	return out
+}
+
+// maxObject is how much of an object a model is sent, in bytes.
+const maxObject = 25<<20 + 1
+
+// readObject and writeObject reach the objects for models.
+func readObject(files objects.Store) func(context.Context, string, string) ([]byte, error) {
+	return func(ctx context.Context, bucket, key string) ([]byte, error) {
+		r, _, err := files.Open(ctx, objects.Ref{Bucket: bucket, Key: key}, 0)
+		if err != nil {
+			return nil, err
+		}
+		defer r.Close()
+		return io.ReadAll(io.LimitReader(r, maxObject))
+	}
+}
+
+func writeObject(files objects.Store) func(context.Context, string, string, []byte) error {
+	return func(ctx context.Context, bucket, key string, data []byte) error {
+		w, err := files.Create(ctx, objects.Ref{Bucket: bucket, Key: key})
+		if err != nil {
+			return err
+		}
+		defer w.Abort()
+		if _, err := w.Write(data); err != nil {
+			return err
+		}
+		return w.Close()
+	}
 }
 
 func logRoutes(in []config.Log) []logs.Route {

@@ -72,10 +72,11 @@ func (r *runtime) next(w http.ResponseWriter, req *http.Request) {
 			complain(w, http.StatusGone, "Gone", "There is no such function any more.")
 			return
 		}
-		if !i.begin(inv) {
+		deadline, ok := i.begin(inv)
+		if !ok {
 			break
 		}
-		inv.write(w, i.deadline)
+		inv.write(w, deadline)
 		if i.guest && http.NewResponseController(w).Flush() != nil {
 			i.giveBack(inv)
 		}
@@ -127,12 +128,12 @@ func (i *instance) ask() bool {
 }
 
 // begin starts the clock of a call. It reports false if the call is over.
-func (i *instance) begin(inv *invocation) bool {
+func (i *instance) begin(inv *invocation) (deadline time.Time, ok bool) {
 	f := i.f
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if inv.over || i.current != inv {
-		return false
+		return deadline, false
 	}
 	timeout := time.Duration(f.spec.Timeout)
 	inv.began = time.Now()
@@ -143,7 +144,7 @@ func (i *instance) begin(inv *invocation) bool {
 		i.timer.Reset(timeout)
 	}
 	i.out.begin(inv.id)
-	return true
+	return i.deadline, true
 }
 
 // away says that i's poll has ended without a call. One that has been given to it
