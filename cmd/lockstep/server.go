@@ -20,6 +20,7 @@ import (
 	"github.com/lockstep-run/lockstep/internal/config"
 	"github.com/lockstep-run/lockstep/internal/engine"
 	"github.com/lockstep-run/lockstep/internal/express"
+	"github.com/lockstep-run/lockstep/internal/fn"
 	"github.com/lockstep-run/lockstep/internal/logs"
 	"github.com/lockstep-run/lockstep/internal/maprun"
 	"github.com/lockstep-run/lockstep/internal/objects"
@@ -28,7 +29,6 @@ import (
 	"github.com/lockstep-run/lockstep/internal/task"
 	"github.com/lockstep-run/lockstep/internal/task/awsmodel"
 	"github.com/lockstep-run/lockstep/internal/task/gate"
-	"github.com/lockstep-run/lockstep/internal/task/lambda"
 	"github.com/lockstep-run/lockstep/internal/task/mock"
 	"github.com/lockstep-run/lockstep/internal/task/model"
 	"github.com/lockstep-run/lockstep/internal/task/service"
@@ -41,6 +41,7 @@ type settings struct {
 	data   string // directory
 	scheme arn.Scheme
 
+	config    string // the configuration file; "": none
 	functions map[string]config.Function
 	models    []config.Model
 	gates     []config.Gate
@@ -62,7 +63,8 @@ type server struct {
 	data   string // directory
 	scheme arn.Scheme
 
-	failed   chan error // has the reason when the server ends by itself
+	failed   chan error   // has the reason when the server ends by itself
+	reload   func() error // reads what the configuration says of functions again
 	stopping context.CancelFunc
 	stop     []func(context.Context) error // what Close does, last first
 }
@@ -92,11 +94,11 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 		return nil, err
 	}
 
-	functions, err := lambda.New(lambda.Config{Region: s.scheme.Region, Functions: lambdaFunctions(s.functions)})
+	tasks := task.NewRegistry()
+	local, functions, err := srv.openFunctions(s, tasks)
 	if err != nil {
 		return nil, err
 	}
-	srv.onClose(func(context.Context) error { return functions.Close() })
 	files, err := objects.Open(ctx, s.objects, objects.Options{Dir: filepath.Join(s.data, "objects"), Region: s.scheme.Region})
 	if err != nil {
 		return nil, err
@@ -110,7 +112,6 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	}
 	srv.onClose(func(context.Context) error { return models.Close() })
 
-	tasks := task.NewRegistry()
 	tasks.AddLambda(functions)
 	tasks.Add("lambda:invoke", functions)
 	tasks.Add("bedrock:invokeModel", models)
@@ -176,6 +177,8 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 		s.tasks(tasks)
 	}
 
+	local.Start()
+
 	srv.start(stopWorker, func() error { return w.Run(running) })
 	ready := &atomic.Bool{}
 	go awaitRecovery(running, w, ready)
@@ -189,8 +192,11 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	mux.Handle("POST /{$}", allowTime(endPollsWith(stopping, api)))
 	mux.HandleFunc("GET /healthz", serveAlive)
 	mux.Handle("GET /readyz", serveReady(ready))
-	mux.Handle("GET /metrics", metrics{counts, used, w, x, st})
+	mux.Handle("GET /metrics", metrics{counts, used, w, x, st, local})
 	mux.HandleFunc("/api/", serveNotFound)
+	for _, path := range fn.Paths {
+		mux.Handle(path, endFunctionPollsWith(stopping, local))
+	}
 	mux.Handle("GET /{$}", welcome{srv.url, s.scheme, s.data})
 	handler, err := withObjects(mux, files, s.log)
 	if err != nil {
@@ -358,14 +364,6 @@ func ignoreClosed(err error) error {
 		return nil
 	}
 	return err
-}
-
-func lambdaFunctions(in map[string]config.Function) map[string]lambda.Function {
-	out := make(map[string]lambda.Function, len(in))
-	for name, f := range in {
-		out[name] = lambda.Function{URL: f.URL}
-	}
-	return out
 }
 
 func modelRoutes(in []config.Model) []model.Route {

@@ -50,6 +50,8 @@ var layers = []struct {
 		"the API declares the methods it needs of the worker; it never imports it, so another node can answer"},
 	{"internal/express", []string{"internal/arn", "internal/engine", "internal/store", "internal/store/memory", "internal/task", "internal/worker"},
 		"Express executions are run by the same worker over the store in memory; it is told what to write through"},
+	{"internal/fn", nil,
+		"functions are a service beside the engine, reached by Lambda's own API: it knows no state machines"},
 	{"internal/logs", []string{"asl/value", "internal/engine", "internal/task/awscall"},
 		"logs see history alone; how an entry is worded is told to them"},
 	{"internal/objects", nil, "a leaf: buckets and bytes"},
