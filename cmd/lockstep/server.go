@@ -24,9 +24,11 @@ import (
 	"github.com/lockstep-run/lockstep/internal/logs"
 	"github.com/lockstep-run/lockstep/internal/maprun"
 	"github.com/lockstep-run/lockstep/internal/objects"
+	"github.com/lockstep-run/lockstep/internal/status"
 	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/store/sqlite"
 	"github.com/lockstep-run/lockstep/internal/task"
+	"github.com/lockstep-run/lockstep/internal/task/awscall"
 	"github.com/lockstep-run/lockstep/internal/task/awsmodel"
 	"github.com/lockstep-run/lockstep/internal/task/gate"
 	"github.com/lockstep-run/lockstep/internal/task/mock"
@@ -141,13 +143,23 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 		tests = mocks
 	}
 
+	var changes *status.Teller // nil: nobody hears of them
+	if bus := status.Bus(s.scheme.Region, awscall.Transport()); bus != nil {
+		changes = status.New(status.Config{Store: st, Scheme: s.scheme, Log: s.log, Send: bus})
+	}
 	counts := &executionCounts{}
 	running, stopWorker := context.WithCancel(context.WithoutCancel(ctx))
 	items, stopItems := context.WithCancel(running)
 	mapRuns := maprun.New(items, maprun.Config{Store: st, Scheme: s.scheme, Objects: files, Log: s.log})
 	w, err := worker.New(running, st, tasks, worker.Config{
 		Scheme: s.scheme, Log: s.log, Fatal: s.fatal, LogOf: logOf(records), LimitsOf: limitsOf(s.limits), MapRuns: mapRuns,
-		Committed: func(c *store.ExecutionCommit) { counts.committed(c); mapRuns.Committed(c) },
+		Committed: func(c *store.ExecutionCommit) {
+			counts.committed(c)
+			mapRuns.Committed(c)
+			if changes != nil {
+				changes.Committed(c)
+			}
+		},
 	})
 	if err != nil {
 		stopItems()
@@ -184,6 +196,10 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	go awaitRecovery(running, w, ready)
 	srv.start(stopExpress, func() error { return x.Run(short) })
 	srv.start(stopItems, func() error { return mapRuns.Run(items) })
+	if changes != nil {
+		telling, stopTelling := context.WithCancel(running)
+		srv.start(stopTelling, func() error { return changes.Run(telling) })
+	}
 	srv.onClose(func(context.Context) error { api.Close(); return nil })
 
 	stopping, stopPolls := context.WithCancel(running)
