@@ -34,6 +34,8 @@ var layers = []struct {
 		"a store keeps the contract and knows no other store"},
 	{"internal/arn", nil, "a leaf: names only"},
 	{"internal/config", nil, "a leaf: run hands its values out, nobody reads them behind its back"},
+	{"internal/egress", nil, "a leaf: where a connection may go, whoever makes it"},
+	{"internal/seal", nil, "a leaf: secrets at rest, whosever they are"},
 	{"internal/objects", nil, "a leaf: buckets and objects, whoever reads or writes them"},
 	{"internal/items", []string{"asl/value", "internal/objects"},
 		"it turns objects into values, and knows nothing of who maps over them"},
