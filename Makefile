@@ -8,6 +8,7 @@ GO ?= go
 # How much `make long` and `make fuzz` do.
 SEEDS ?= 50000
 FUZZTIME ?= 30s
+DEEPFUZZ ?= 60
 KILLS ?= 200
 
 # The linters have a go.mod of their own, so that the product's stays short.
@@ -52,10 +53,13 @@ crash: prepare ## Lane of test: kill the server, cut the power, fill the disk
 sim: ## Simulate SEEDS worlds with faults
 	$(GO) test -count=1 -timeout 0 ./internal/sim -seeds=$(SEEDS)
 
-long: build ## What takes longer than CI may: SEEDS worlds, KILLS crashes, every fuzz target for FUZZTIME, benches
+long: build ## What takes longer than CI may: SEEDS worlds, KILLS crashes, every fuzz target for FUZZTIME or a share of DEEPFUZZ minutes, JSONata against the reference, benches
 	$(MAKE) --no-print-directory sim
-	$(GO) -C test/crash test -count=1 -v -timeout 0 ./... -kills=$(KILLS) -cuts=$(KILLS) -bad=500 -waiting=100000
-	scripts/fuzz $(FUZZTIME)
+	$(GO) -C test/crash test -count=1 -v -timeout 0 ./... -kills=$(KILLS) -cuts=$(KILLS) -bad=500 -waiting=100000 -rows=1000000
+	scripts/fuzz $(FUZZTIME) $(DEEPFUZZ)
+	if npm ci --silent --no-audit --no-fund --prefix asl/jsonata/testdata/oracle; \
+	then for seed in 1 2 3 4 5; do $(GO) test -count=1 -v -timeout 0 -run Differential ./asl/jsonata -exprs=100000 -seed=$$seed | tail -n 12; done; \
+	else echo 'skipped: comparing JSONata with its reference implementation needs npm and its registry'; fi
 	scripts/bench bin/lockstep
 
 fuzz: ## Fuzz every target for FUZZTIME each

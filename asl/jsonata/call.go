@@ -417,6 +417,9 @@ func partially(f *function, fixed []item, in item) *function {
 			all[i] = a
 		}
 		if f.native != nil {
+			if f.sig != nil && c.env.note != nil && !f.sig.accepts(c, all, in) {
+				c.env.note(unchecked)
+			}
 			return f.native(c, all, in)
 		}
 		return c.finish(c.lambda(f, all), in)

@@ -752,11 +752,11 @@ func truthy(c *run, a item) bool {
 			return truthy(c, a.at(0))
 		}
 		c.step(a.len())
-		for i := range a.len() {
-			if truthy(c, a.at(i)) {
-				return true
-			}
+		found := false
+		for i := range a.len() { // all of them: an infinity among them is an error
+			found = truthy(c, a.at(i)) || found
 		}
+		return found
 	}
 	return false
 }

@@ -289,24 +289,26 @@ const (
 
 // run is the state of one evaluation.
 type run struct {
-	env    *Env
-	expr   *Expr
-	root   item
-	steps  int // left
-	bytes  int // left
-	check  int // steps at which the deadline is looked at next
-	depth  int // nesting so far
-	deep   int // nesting allowed
-	made   int // arrays and objects made
-	output int
-	args   []item   // the arguments of native calls under way
-	calls  []*site  // the calls under way
-	tail   tailCall // the call that a lambda ends with
-	outer  []item   // variables from outside, once looked up
-	looked []bool   // which of them have been
-	free   []*frame // frames that can be used again
-	now    int64    // milliseconds
-	known  bool     // now has been asked for
+	env      *Env
+	expr     *Expr
+	root     item
+	steps    int // left
+	bytes    int // left
+	check    int // steps at which the deadline is looked at next
+	checkB   int // bytes at which it is, too
+	depth    int // nesting so far
+	deep     int // nesting allowed
+	made     int // arrays and objects made
+	output   int
+	measured int      // values of the result
+	args     []item   // the arguments of native calls under way
+	calls    []*site  // the calls under way
+	tail     tailCall // the call that a lambda ends with
+	outer    []item   // variables from outside, once looked up
+	looked   []bool   // which of them have been
+	free     []*frame // frames that can be used again
+	now      int64    // milliseconds
+	known    bool     // now has been asked for
 
 	// What a small evaluation needs comes in one piece with the run.
 	argRoom  [4]item
@@ -315,7 +317,11 @@ type run struct {
 	seed uint64 // where Env has no Random
 }
 
-const deadlineEvery = 1 << 14
+// The deadline is looked at after so many steps or bytes.
+const (
+	deadlineEvery      = 1 << 14
+	deadlineEveryBytes = 2 << 20
+)
 
 func newRun(env *Env) *run {
 	c := &run{}
@@ -331,10 +337,19 @@ func (c *run) reset(env *Env) {
 	c.env = env
 	l := env.Limits
 	c.steps, c.bytes, c.deep, c.output = or(l.Steps, defaultSteps), or(l.Bytes, defaultBytes), or(l.Depth, defaultDepth), or(l.Output, defaultOutput)
-	c.check = max(c.steps-deadlineEvery, 0)
+	c.check, c.checkB = max(c.steps-deadlineEvery, 0), max(c.bytes-deadlineEveryBytes, 0)
 }
 
 var noEnv Env
+
+// quirk is something the library does because of how it is written.
+type quirk uint8
+
+const (
+	unchecked       quirk = iota // a partially applied built-in function does not look at its arguments
+	integerKeys                  // members whose keys look like integers come first
+	fractionalRound              // $round to a fraction of a digit is NaN, on Step Functions it is rounded down
+)
 
 func or(n, otherwise int) int {
 	if n > 0 {
@@ -355,7 +370,7 @@ func (c *run) pause() {
 	if c.steps < 0 || c.env.Deadline != nil && c.env.Deadline() {
 		c.limit(timeoutMessage)
 	}
-	c.check = max(c.steps-deadlineEvery, 0)
+	c.check, c.checkB = max(c.steps-deadlineEvery, 0), max(c.bytes-deadlineEveryBytes, 0)
 }
 
 // alloc counts n bytes that are about to be made.
@@ -364,10 +379,13 @@ func (c *run) alloc(n int) {
 	if c.bytes -= n; c.bytes < 0 || n < 0 {
 		c.limit(memoryMessage)
 	}
+	if c.bytes < c.checkB {
+		c.pause()
+	}
 }
 
 func (c *run) limit(message string) {
-	c.steps, c.bytes, c.check = 1<<30, 1<<30, 0 // what shows the error may work
+	c.steps, c.bytes, c.check, c.checkB = 1<<30, 1<<30, 0, 0 // what shows the error may work
 	panic(&fault{message: message, limit: true})
 }
 

@@ -73,11 +73,12 @@ func fnSqrt(_ *run, args []item, _ item) item {
 	return numeric(args, math.Sqrt)
 }
 
-func fnPower(_ *run, args []item, _ item) item {
+func fnPower(c *run, args []item, _ item) item {
 	a, b := arg(args, 0), arg(args, 1)
 	if a.isUndefined() {
 		return a
 	}
+	c.step(300)
 	r := raise(a.float(), b.float())
 	if f := b.float(); math.IsInf(f, 0) && math.Abs(a.float()) == 1 || f != f {
 		r = math.NaN() // where JavaScript departs from C
@@ -90,27 +91,78 @@ func fnPower(_ *run, args []item, _ item) item {
 	return number(r)
 }
 
-// raise is a to the power of b, correctly rounded for whole b.
+// raise is a to the power of b, correctly rounded, on every machine alike.
 func raise(a, b float64) float64 {
-	if b != math.Trunc(b) || math.Abs(b) > 1100 || a-a != 0 || a == 0 {
-		return math.Pow(a, b)
+	whole := b == math.Trunc(b)
+	if a-a != 0 || b-b != 0 || a == 0 || !whole && a < 0 || math.Abs(b*math.Log2(math.Abs(a))) > 1100 {
+		return math.Pow(a, b) // 0, an infinity or NaN
 	}
-	r := new(big.Float).SetPrec(300).SetInt64(1)
-	x := new(big.Float).SetPrec(300).SetFloat64(a)
-	for n := int(math.Abs(b)); n > 0; n >>= 1 {
-		if n&1 == 1 {
-			r.Mul(r, x)
+	var r *big.Float
+	if whole && math.Abs(b) <= 1100 {
+		r = exact(1)
+		x := exact(a) // 53 bits and at most 11 multiplications behind them
+		for n := int(math.Abs(b)); n > 0; n >>= 1 {
+			if n&1 == 1 {
+				r.Mul(r, x)
+			}
+			x.Mul(x, x)
 		}
-		x.Mul(x, x)
-	}
-	if b < 0 {
-		r.Quo(new(big.Float).SetPrec(300).SetInt64(1), r)
+		if b < 0 {
+			r.Quo(exact(1), r)
+		}
+	} else {
+		x := logarithm(math.Abs(a))
+		r = exponential(x.Mul(x, exact(b)))
+		if a < 0 && math.Mod(b, 2) != 0 {
+			r.Neg(r)
+		}
 	}
 	f, _ := r.Float64()
 	return f
 }
 
-func fnRound(_ *run, args []item, _ item) item {
+// exact is f with room for what is computed from it.
+func exact(f float64) *big.Float { return new(big.Float).SetPrec(160).SetFloat64(f) }
+
+var halfLog2 = halfLog(exact(2))
+
+// logarithm is the natural logarithm of a > 0.
+func logarithm(a float64) *big.Float {
+	m, e := math.Frexp(a)
+	if m < math.Sqrt2/2 {
+		m, e = 2*m, e-1
+	}
+	r := halfLog(exact(m))
+	return r.Add(r, exact(0).Mul(halfLog2, exact(float64(e)))).Mul(r, exact(2))
+}
+
+// halfLog is half the logarithm of m, somewhere near 1: the series of
+// artanh((m-1)/(m+1)).
+func halfLog(m *big.Float) *big.Float {
+	z := exact(0).Quo(exact(0).Sub(m, exact(1)), exact(0).Add(m, exact(1)))
+	sum, power, square := exact(0), exact(0).Set(z), exact(0).Mul(z, z)
+	for n := 1.0; power.Sign() != 0 && power.MantExp(nil) > -140; n += 2 {
+		sum.Add(sum, exact(0).Quo(power, exact(n)))
+		power.Mul(power, square)
+	}
+	return sum
+}
+
+// exponential is e to the power of x.
+func exponential(x *big.Float) *big.Float {
+	log2 := exact(0).Mul(halfLog2, exact(2))
+	f, _ := exact(0).Quo(x, log2).Float64()
+	k := math.Round(f)
+	x = exact(0).Sub(x, exact(0).Mul(log2, exact(k)))
+	sum, term := exact(1), exact(1)
+	for n := 1.0; term.Sign() != 0 && term.MantExp(nil) > -140; n++ {
+		term.Quo(term.Mul(term, x), exact(n))
+		sum.Add(sum, term)
+	}
+	return sum.SetMantExp(sum, int(k))
+}
+
+func fnRound(c *run, args []item, _ item) item {
 	a, p := arg(args, 0), arg(args, 1)
 	if a.isUndefined() {
 		return a
@@ -119,6 +171,9 @@ func fnRound(_ *run, args []item, _ item) item {
 	digits := p.float()
 	if p.isUndefined() {
 		digits = 0
+	}
+	if digits != math.Floor(digits) && c.env.note != nil {
+		c.env.note(fractionalRound)
 	}
 	digits = math.Floor(digits)
 	if digits != 0 {
@@ -251,33 +306,16 @@ func fnFormatBase(c *run, args []item, _ item) item {
 	if radix == 10 {
 		return str(numberText(f))
 	}
-	return str(radixText(f, int64(radix)))
+	return str(radixText(f, int(radix)))
 }
 
 func roundHalfEven(f float64) float64 { return math.RoundToEven(f) }
 
-// radixText writes an integer in a radix, zeros standing for what lies beyond
-// the precision of the number.
-func radixText(f float64, radix int64) string {
+// radixText writes an integer in a radix.
+func radixText(f float64, radix int) string {
 	if f-f != 0 {
 		return numberText(f)
 	}
-	if math.Abs(f) < 1<<62 {
-		return strconv.FormatInt(int64(f), int(radix))
-	}
-	neg := f < 0
-	f = math.Abs(f)
-	var digits []byte
-	for f >= 1 {
-		d := math.Mod(f, float64(radix))
-		digits = append(digits, "0123456789abcdefghijklmnopqrstuvwxyz"[int(d)])
-		f = math.Trunc(f / float64(radix))
-	}
-	if neg {
-		digits = append(digits, '-')
-	}
-	for i, j := 0, len(digits)-1; i < j; i, j = i+1, j-1 {
-		digits[i], digits[j] = digits[j], digits[i]
-	}
-	return string(digits)
+	n, _ := new(big.Float).SetFloat64(f).Int(nil)
+	return n.Text(radix)
 }

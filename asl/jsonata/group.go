@@ -1,6 +1,10 @@
 package jsonata
 
-import "github.com/lockstep-run/lockstep/asl/value"
+import (
+	"strings"
+
+	"github.com/lockstep-run/lockstep/asl/value"
+)
 
 // group is a compiled object constructor: one that stands for itself ({…}), or
 // one that groups the items before it (path{…}).
@@ -73,6 +77,9 @@ func (k *compiler) group(n *node) func(c *run, f *frame, in item) item {
 				g := index[key]
 				if g == nil {
 					c.alloc(400 + len(key))
+					if c.env.note != nil && key != "" && strings.Trim(key, "0123456789") == "" {
+						c.env.note(integerKeys)
+					}
 					g = &cluster{key: key, pair: j}
 					index[key] = g
 					groups = append(groups, g)

@@ -63,6 +63,9 @@ type Env struct {
 	// to give up; the error is then that of a timeout. It is meant as the last
 	// resort of a caller that has a clock.
 	Deadline func() bool
+
+	// note is told of what the library does in a way of its own. It is for tests.
+	note func(quirk)
 }
 
 // Result is what an expression comes to.
@@ -226,6 +229,9 @@ func (c *run) result(r item) Result {
 func (c *run) measure(v value.Value, depth int) {
 	if depth > value.DefaultMaxDepth {
 		c.stackOverflow()
+	}
+	if c.measured++; c.measured%deadlineEvery == 0 {
+		c.pause()
 	}
 	switch v.Kind() {
 	case value.Array:

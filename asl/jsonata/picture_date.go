@@ -122,14 +122,15 @@ func (p *datePart) integer(pattern string, before datePicture) {
 		pattern += ";" + string(p.second)
 	}
 	p.format = parseIntegerPicture(pattern)
-	if p.minWidth >= 0 && p.format.mandatory < p.minWidth {
+	inDigits := p.format.style == inDigits // letters and words have no width
+	if inDigits && p.minWidth >= 0 && p.format.mandatory < p.minWidth {
 		p.format.mandatory = p.minWidth
 	}
-	if p.component == 'Y' {
+	if strings.IndexByte("YMD", p.component) >= 0 {
 		if p.maxWidth >= 0 {
 			p.digits = p.maxWidth
 			p.format.mandatory = p.digits
-		} else if w := p.format.mandatory + p.format.optional; w >= 2 {
+		} else if w := p.format.mandatory + p.format.optional; inDigits && w >= 2 {
 			p.digits = w
 		}
 	}
@@ -186,9 +187,11 @@ func utc(year, month, day, hour, minute, sec, ms float64) float64 {
 }
 
 // firstWeek is when the first week of a month starts: the one with its first
-// Thursday. January's is the first of the year.
+// Thursday. January's is the first of the year. The years 0 to 99 are taken for
+// those of the 20th century here, as Date.UTC does.
 func firstWeek(year, month int) float64 {
-	first := float64(time.Date(year, time.Month(month+1), 1, 0, 0, 0, 0, time.UTC).Unix()) * 1000
+	year, month = year+(month+12)/12-1, (month+12)%12
+	first := utc(float64(year), float64(month), 1, 0, 0, 0, 0)
 	d, _ := dateOf(first)
 	if d.weekday > 4 {
 		return first + float64(8-d.weekday)*dayMillis
@@ -197,7 +200,7 @@ func firstWeek(year, month int) float64 {
 }
 
 func (d date) midnight() float64 {
-	return float64(time.Date(d.year, time.Month(d.month+1), d.day, 0, 0, 0, 0, time.UTC).Unix()) * 1000
+	return utc(float64(d.year), float64(d.month), float64(d.day), 0, 0, 0, 0)
 }
 
 // week is the number of the week, in periods (months or years) of which one
@@ -227,7 +230,7 @@ func (d date) part(component byte) float64 {
 	case 'D':
 		return float64(d.day)
 	case 'd':
-		return (d.midnight()-float64(time.Date(d.year, 1, 1, 0, 0, 0, 0, time.UTC).Unix())*1000)/dayMillis + 1
+		return (d.midnight()-utc(float64(d.year), 0, 1, 0, 0, 0, 0))/dayMillis + 1
 	case 'F':
 		return float64(d.weekday)
 	case 'W':
@@ -324,7 +327,7 @@ func (p *datePart) show(c *run, d date, ok bool, z zone) string {
 		f = math.NaN()
 	}
 	if p.component == 'Y' && p.digits >= 0 {
-		f = math.Mod(f, math.Pow(10, float64(p.digits)))
+		f = math.Mod(f, raise(10, float64(p.digits)))
 	}
 	if p.named && p.component != 'f' {
 		return p.name(c, f)
@@ -488,7 +491,7 @@ func parseISO(s string) (millis float64, ok bool) {
 		n := 0
 		for n < len(s) && isDigit(s[n]) {
 			if n < 3 {
-				ms += float64(s[n]-'0') * math.Pow(10, float64(2-n))
+				ms += float64(s[n]-'0') * raise(10, float64(2-n))
 			}
 			n++
 		}

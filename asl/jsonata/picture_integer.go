@@ -144,12 +144,12 @@ func evenly(positions []int) int {
 		}
 		factor = a
 	}
+	found := make(map[int]bool, len(positions))
+	for _, p := range positions {
+		found[p] = true
+	}
 	for i := 1; i <= len(positions); i++ {
-		found := false
-		for _, p := range positions {
-			found = found || p == i*factor
-		}
-		if !found {
+		if !found[i*factor] {
 			return 0
 		}
 	}
@@ -162,6 +162,7 @@ func fnFormatInteger(c *run, args []item, _ item) item {
 		return a
 	}
 	c.step(len(arg(args, 1).str()))
+	c.alloc(80 * len(arg(args, 1).str()))
 	return str(parseIntegerPicture(arg(args, 1).str()).format(c, math.Floor(a.float())))
 }
 
@@ -214,6 +215,8 @@ func (p *integerPicture) inDigits(c *run, f float64) string {
 		}
 	}
 	insert := func(pos int, sign string) {
+		c.step(len(runes) / 8)
+		c.alloc(16 * len(runes))
 		// A position left of the number counts from its end, as JavaScript's
 		// substr does.
 		head, tail := runes[:max(pos, 0)], runes[max(pos, 0):]
@@ -315,7 +318,7 @@ func wordsOf(f float64, follows, ordinal bool) string {
 		return rest(comma+fewWords[int(f)/100]+" Hundred", math.Mod(f, 100))
 	}
 	power := min(int(math.Floor(math.Log10(f)/3)), len(powerWords))
-	factor := math.Pow(10, float64(power*3))
+	factor := raise(10, float64(power*3))
 	many := math.Floor(f / factor)
 	return rest(comma+wordsOf(many, false, false)+" "+powerWords[power-1], f-many*factor)
 }
@@ -334,8 +337,8 @@ var wordValues = func() map[string]float64 {
 	}
 	m["hundred"], m["hundredth"] = 100, 100
 	for i, w := range powerWords {
-		m[strings.ToLower(w)] = math.Pow(10, float64(i+1)*3)
-		m[strings.ToLower(w)+"th"] = math.Pow(10, float64(i+1)*3)
+		m[strings.ToLower(w)] = raise(10, float64(i+1)*3)
+		m[strings.ToLower(w)+"th"] = raise(10, float64(i+1)*3)
 	}
 	return m
 }()
@@ -411,7 +414,7 @@ func lettersToNumber(c *run, s string, first rune) float64 {
 	total := 0.0
 	units := c.units(s)
 	for i := range units {
-		total += float64(rune(units[len(units)-i-1])-first+1) * math.Pow(26, float64(i))
+		total += float64(rune(units[len(units)-i-1])-first+1) * raise(26, float64(i))
 	}
 	return total
 }
@@ -422,6 +425,7 @@ func fnParseInteger(c *run, args []item, _ item) item {
 		return a
 	}
 	c.step(len(arg(args, 1).str()) + len(a.str()))
+	c.alloc(80*len(arg(args, 1).str()) + 8*len(a.str()))
 	return number(parseIntegerPicture(arg(args, 1).str()).parse(c, a.str()))
 }
 
@@ -450,6 +454,7 @@ func (p *integerPicture) parse(c *run, s string) float64 {
 		s = strings.ReplaceAll(s, ",", "")
 	} else {
 		for _, g := range p.groups {
+			c.step(1 + len(s)/16)
 			s = strings.ReplaceAll(s, g.sign, "")
 		}
 	}

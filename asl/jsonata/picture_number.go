@@ -169,9 +169,10 @@ func (st *numberStyle) check(p *subPicture) {
 	}
 }
 
-func (st *numberStyle) analyse(p *subPicture) {
+func (st *numberStyle) analyse(c *run, p *subPicture) {
 	groups := func(part []string, left bool) (positions []int) {
 		for i := indexOf(part, st.grouping, 0); i >= 0; i = indexOf(p.whole, st.grouping, i+1) { // in the integer part also for the fraction, as the library does
+			c.step(1 + len(part)/4)
 			if left {
 				positions = append(positions, st.count(part[:min(i, len(part))], st.digit))
 			} else {
@@ -212,7 +213,7 @@ func fnFormatNumber(c *run, args []item, _ item) item {
 	st := styleOf(arg(args, 2))
 	picture := arg(args, 1).str()
 	c.step(20 + 20*len(picture))
-	c.alloc(20 * len(picture))
+	c.alloc(60 * len(picture))
 	pictures := strings.Split(picture, st.pattern)
 	if len(pictures) > 2 {
 		fail("D3080").raise()
@@ -225,7 +226,7 @@ func fnFormatNumber(c *run, args []item, _ item) item {
 		st.check(p)
 	}
 	for _, p := range parts {
-		st.analyse(p)
+		st.analyse(c, p)
 	}
 	f := a.float()
 	p := parts[0]
@@ -247,7 +248,7 @@ func (st *numberStyle) format(c *run, f float64, p *subPicture) string {
 	}
 	mantissa, exponent := f, 0
 	if p.minExponent > 0 {
-		most, least := math.Pow(10, float64(p.scale)), math.Pow(10, float64(p.scale-1))
+		most, least := raise(10, float64(p.scale)), raise(10, float64(p.scale-1))
 		for mantissa < least { // for what is not positive the library never ends
 			c.step(1)
 			if mantissa <= 0 {
@@ -281,6 +282,8 @@ func (st *numberStyle) format(c *run, f float64, p *subPicture) string {
 	s = append(st.zeros(padLeft), s...)
 	s = append(s, st.zeros(padRight)...)
 	insert := func(i int, ch string) {
+		c.step(1 + len(s)/8)
+		c.alloc(16 * len(s))
 		i = max(0, min(i, len(s)))
 		s = append(s[:i:i], append([]string{ch}, s[i:]...)...)
 	}

@@ -265,3 +265,17 @@ func (p *param) holds(c *run, a item, letter byte, count int) bool {
 	}
 	return true
 }
+
+// accepts says whether check would.
+func (s *signature) accepts(c *run, args []item, context item) (ok bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			if _, isFault := r.(*fault); !isFault {
+				panic(r)
+			}
+			ok = false
+		}
+	}()
+	s.check(c, args, context)
+	return true
+}

@@ -50,6 +50,7 @@ type benchResult struct {
 	Durable         bool    `json:"durable"`
 
 	Waiting *waitingResult `json:"waiting,omitempty"` // work callback
+	Hostile *hostileResult `json:"hostile,omitempty"` // work hostile
 }
 
 // waitingResult is what a server is like with all executions waiting.
@@ -86,7 +87,10 @@ every commit is synced to the disk. The kinds of work:
   express10   StartExecution of the same
   wait        one Wait state of a second
   callback    one task that waits for its token; all wait before the first is
-              answered, and the server is restarted in between`,
+              answered, and the server is restarted in between
+  hostile     pass10 over HTTP one after the other, first alone, then while as
+              many callers as --concurrency start machines whose JSONata
+              expressions would run for ever or take all memory`,
 		Example: `  lockstep bench --work pass10 --executions 100000 --concurrency 1000
   lockstep bench --work task10 --executions 5000 --concurrency 50
   lockstep bench --work pass10 --url http://127.0.0.1:8083 --executions 20000 --concurrency 64`,
@@ -148,7 +152,7 @@ func workNames() []string {
 	for _, w := range works {
 		names = append(names, w.name)
 	}
-	return names
+	return append(names, "hostile")
 }
 
 // definition chains the work's states.
@@ -172,6 +176,9 @@ func (w *work) definition() string {
 const benchInput = `{"commentId":"c-1042","author":"mira","text":"Thanks, that fixed it for me.","n":12345}`
 
 func runBench(ctx context.Context, f benchFlags, progress io.Writer) (*benchResult, error) {
+	if f.work == "hostile" && f.url == "" && f.executions > 0 && f.concurrency > 0 {
+		return runHostile(ctx, f)
+	}
 	i := slices.IndexFunc(works, func(w work) bool { return w.name == f.work })
 	switch {
 	case i < 0:

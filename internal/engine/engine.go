@@ -51,6 +51,9 @@ const (
 	// states neither starves other executions nor fills memory.
 	yieldEvents = 1000
 	yieldBytes  = 4 << 20
+	// The same for states that compute: how often Interrupt may be asked. One
+	// evaluation that goes to its limits asks about as often.
+	yieldAsked = 600
 )
 
 // Env holds what an execution is run with.
@@ -63,6 +66,11 @@ type Env struct {
 	// MapRunARN derives the ARN of a Map Run from its state's attempt.
 	MapRunARN func(t TaskID, label string) string
 	Limits    Limits
+	// Interrupt, if set, is asked about every millisecond while an expression is
+	// evaluated whether to give it up, which is then an evaluation that took too
+	// long. What is evaluated is bounded by counts already: this is the last
+	// resort of a caller that has a clock.
+	Interrupt func() bool
 	// Took, if set, is told by which of its ways a state goes on, which history
 	// does not say: index counts the state's rules, retriers or catchers from 0.
 	Took func(state string, w Way, index int)
@@ -175,6 +183,7 @@ type apply struct {
 	stack      []*Frame
 	commands   []Command
 	entered    int64 // states
+	asked      int   // Interrupt
 	broken     error
 }
 
@@ -254,7 +263,7 @@ func (a *apply) inOrder() []*Frame {
 // time to yield; it then returns true.
 func (a *apply) run() (more bool) {
 	for len(a.stack) > 0 && a.Running() && a.broken == nil {
-		if a.lastEvent-a.firstEvent > yieldEvents || len(a.history.chunk.Data)-a.firstByte > yieldBytes {
+		if a.lastEvent-a.firstEvent > yieldEvents || len(a.history.chunk.Data)-a.firstByte > yieldBytes || a.asked > yieldAsked {
 			return true
 		}
 		f := a.stack[len(a.stack)-1]

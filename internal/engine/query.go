@@ -46,6 +46,10 @@ func (a *apply) evaluate(f *Frame, q *asl.Query, s states, seed int64) (value.Va
 		},
 		Millis: func() int64 { return a.now },
 		Random: chance(uint64(a.Execution.ID), uint64(seed)),
+		Deadline: func() bool {
+			a.asked++
+			return a.env.Interrupt != nil && a.env.Interrupt()
+		},
 	})
 	if err != nil {
 		return value.Value{}, a.queryFailure(f, err)

@@ -118,14 +118,15 @@ func (p *parquetFile) checkGroups(in *rangeReader) error {
 			if m.DictionaryPageOffset != 0 {
 				begin = m.DictionaryPageOffset
 			}
-			if begin < 0 || m.TotalCompressedSize < 0 || m.TotalUncompressedSize < 0 || m.TotalCompressedSize > in.size-begin {
+			if begin < 0 || m.TotalCompressedSize < 0 || m.TotalUncompressedSize < 0 || m.TotalCompressedSize > in.size-begin ||
+				m.DataPageOffset < begin || m.DataPageOffset > begin+m.TotalCompressedSize {
 				return errors.New("a column lies outside of the file")
 			}
 			unpacked, packed = unpacked+m.TotalUncompressedSize, packed+m.TotalCompressedSize
 			if unpacked > maxRowGroup || packed > maxRowGroup {
 				return fail("Row group %d of %s is larger than 256 MB.", i, p.ref)
 			}
-			in.chunks = append(in.chunks, chunk{begin: begin, end: begin + m.TotalCompressedSize, next: begin, left: maxRowGroup})
+			in.chunks = append(in.chunks, chunk{begin: begin, data: m.DataPageOffset, end: begin + m.TotalCompressedSize, next: begin, left: maxRowGroup})
 		}
 		columns = max(columns, len(g.Columns))
 		if g.NumRows < 0 {
@@ -552,9 +553,10 @@ type rangeReader struct {
 }
 
 // chunk is a column in a row group: pages from begin to end, whose headers have
-// been checked up to next; left is what they may still claim.
+// been checked up to next; left is what they may still claim. The library begins
+// to read at begin or at data.
 type chunk struct {
-	begin, end, next, left int64
+	begin, data, end, next, left int64
 }
 
 // ReadAt serves the library.
@@ -604,7 +606,10 @@ func (in *rangeReader) check(c *chunk, p []byte, offset int64) error {
 			return fmt.Errorf("the page at byte %d claims to have %d bytes, %d once decompressed, and %d values",
 				c.next, h.CompressedPageSize, h.UncompressedPageSize, values)
 		}
-		c.next += int64(size) + int64(h.CompressedPageSize)
+		before := c.next
+		if c.next += int64(size) + int64(h.CompressedPageSize); before < c.data && c.next > c.data {
+			return fmt.Errorf("no page begins at byte %d, where the first with data should", c.data)
+		}
 	}
 	return nil
 }

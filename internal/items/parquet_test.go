@@ -3,6 +3,8 @@ package items
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -101,6 +103,26 @@ func TestParquetThatIsNone(t *testing.T) {
 	f("f", "PAR1"+strings.Repeat("x", 100)+"\xff\xff\xff\x7fPAR1", "more than 5 MB")
 	f("f", "PAR1"+strings.Repeat("x", 100)+"\x50\x00\x00\x00PAR1", "cannot be read")
 	read(t, nil, Spec{Key: "f", InputType: "PARQUET", VersionID: "x"}, "States.ItemReaderFailed: A version of a Parquet file cannot be chosen; s3://b/f is read as it is now.")
+}
+
+// Damage is an error, whatever it claims: no panic, no memory for what is not there,
+// and a cursor still leads to the same rest.
+func TestDamagedParquet(t *testing.T) {
+	const seed = 1
+	r := rand.New(rand.NewPCG(seed, 2))
+	seeds := []string{parquetOf(smallRows(20), 7), parquetOf([]sensor{{ID: 1, Tags: []string{"x"}, Visits: []place{{}, {}}}, {}}, 7)}
+	var before, after runtime.MemStats
+	for n := range 1000 {
+		b := []byte(seeds[n%2])
+		for range 1 + r.IntN(3) {
+			b[r.IntN(len(b))] = byte(r.Uint32())
+		}
+		runtime.ReadMemStats(&before)
+		fuzz(t, string(b), uint8(n), Spec{InputType: "PARQUET"})
+		if runtime.ReadMemStats(&after); after.TotalAlloc-before.TotalAlloc > 300<<20 {
+			t.Fatalf("seed %d, file %d took %d MB of memory", seed, n, (after.TotalAlloc-before.TotalAlloc)>>20)
+		}
+	}
 }
 
 func BenchmarkParquet(b *testing.B) {

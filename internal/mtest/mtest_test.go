@@ -154,6 +154,63 @@ cases:
 `, "ok    later")
 }
 
+func TestDistributedMap(t *testing.T) {
+	expect(t, `
+machine:
+  StartAt: M
+  States:
+    M:
+      Type: Map
+      ItemReader:
+        Resource: arn:aws:states:::s3:getObject
+        Parameters: {Bucket: b, Key.$: $.key}
+        ReaderConfig: {InputType: CSV, CSVHeaderLocation: FIRST_ROW}
+      ItemSelector: {n.$: $$.Map.Item.Value.n, at.$: $$.Map.Item.Index}
+      ToleratedFailurePercentage: 50
+      ItemProcessor:
+        ProcessorConfig: {Mode: DISTRIBUTED, ExecutionType: EXPRESS}
+        StartAt: I
+        States: {I: {Type: Task, Resource: `+fn+`, End: true}}
+      Next: N
+    N:
+      Type: Map
+      ItemBatcher: {MaxItemsPerBatch: 2}
+      ItemProcessor:
+        ProcessorConfig: {Mode: DISTRIBUTED, ExecutionType: STANDARD}
+        StartAt: W
+        States: {W: {Type: Wait, Seconds: 60, End: true}}
+      End: true
+cases:
+  - name: all
+    input: {key: k}
+    mocks: {M: {when: {Key: k}, return: [{n: "1"}, {n: "2"}, {n: "3"}]}, I: [{return: a}, {error: Bad}, {return: c, after: 5s}]}
+    expect:
+      path: [M, I, I, I, N, W]
+      output: [{Items: [a, c]}]
+      calls: {I: [{n: "1", at: 0}, {n: "2", at: 1}, {n: "3", at: 2}]}
+      elapsed: 65s
+  - name: too many
+    input: {key: k}
+    mocks: {M: {return: [{n: 1}, {n: 2}]}, I: {error: Bad}}
+    expect: {error: States.ExceedToleratedFailureThreshold}
+  - name: unreadable
+    input: {key: k}
+    mocks: {M: {error: States.ItemReaderFailed, cause: gone}}
+    expect: {error: States.ItemReaderFailed, cause: gone}
+  - name: no items
+    input: {key: k}
+    expect: {error: any}
+`,
+		"ok    all",
+		"ok    too many",
+		"ok    unreadable",
+		"FAIL  no items (line 43)",
+		`state "M" reads items, and no mock says what that returns. Write under mocks:`,
+		"M: {return: {...}}    or    {error: Some.Error, cause: why}    or    {timeout: true}",
+		"went M",
+	)
+}
+
 func TestMocksBelowMapAndParallel(t *testing.T) {
 	expect(t, `
 machine:

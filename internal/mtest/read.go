@@ -265,14 +265,18 @@ func (l *loader) mocks(v value.Value, at pointer) map[string]mock {
 	return mocks
 }
 
-// taskState checks that a state of that name is a Task.
+// taskState checks that a state of that name can be mocked: a Task, or a Map
+// whose items are read from outside.
 func (l *loader) taskState(name string, at pointer) {
 	switch state := l.suite.machine.State(name).(type) {
 	case nil:
 		l.problem(at, "the machine has no state %q", name)
 	case *asl.Task:
 	default:
-		l.problem(at, "%q is a %s state: only what a Task calls can be mocked", name, state.Base().Type)
+		if m, ok := state.(*asl.Map); ok && m.Reader != nil {
+			return
+		}
+		l.problem(at, "%q is a %s state: only what a Task calls, or an ItemReader reads, can be mocked", name, state.Base().Type)
 	}
 }
 

@@ -51,9 +51,10 @@ func execute(s *Suite, c *Case, cover *Coverage) *run {
 		r.top[state.Base().Name] = true
 	}
 	r.env = &engine.Env{
-		Machine: s.machine,
-		Token:   func(id engine.TaskID) string { return fmt.Sprintf("token-%d-%d", id.Frame, id.Attempt) },
-		Took:    cover.took,
+		Machine:   s.machine,
+		Token:     func(id engine.TaskID) string { return fmt.Sprintf("token-%d-%d", id.Frame, id.Attempt) },
+		Took:      cover.took,
+		MapRunARN: func(_ engine.TaskID, label string) string { return mapRunARN(s.name(), label) },
 	}
 	r.snap = engine.New(engine.Execution{
 		ID: 1, ARN: executionARN + s.name() + ":" + execution, Name: execution,
@@ -61,13 +62,18 @@ func execute(s *Suite, c *Case, cover *Coverage) *run {
 		StartedAt: c.start, Input: engine.Text(c.input),
 	})
 	cover.begin()
+	r.finish()
+	return r
+}
+
+// finish runs the execution from its start to its end.
+func (r *run) finish() {
 	r.post(0, func(at time.Time) engine.Event { return engine.Started{At: at} })
 	for r.snap.Running() && r.stuck == "" {
 		if ev := r.next(); ev != nil {
 			r.apply(ev)
 		}
 	}
-	return r
 }
 
 // post makes an event happen after some time. What happens at the same time
@@ -167,6 +173,8 @@ func (r *run) carryOut(c engine.Command) {
 		})
 	case *engine.Dispatch:
 		r.answer(c)
+	case *engine.StartMapRun:
+		r.distribute(c)
 	case *engine.Cancel:
 		delete(r.waiting, c.Task)
 	}

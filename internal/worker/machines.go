@@ -17,11 +17,12 @@ const maxMachines = 1000
 // machine is a compiled revision, or the part of one that the children of a
 // distributed Map run, with what executions need to know of it.
 type machine struct {
-	name    string // of a part: the machine's, "/" and the label
-	roleARN string
-	asl     *asl.Machine
-	limits  engine.Limits
-	log     func(executionARN string, redrives int64, c engine.Chunk) // nil: nothing is logged
+	name     string // of a part: the machine's, "/" and the label
+	roleARN  string
+	asl      *asl.Machine
+	limits   engine.Limits
+	computes bool                                                      // has expressions that may take long
+	log      func(executionARN string, redrives int64, c engine.Chunk) // nil: nothing is logged
 }
 
 // machines compiles revisions, once each while they are in use.
@@ -69,7 +70,7 @@ func (c *machines) of(ctx context.Context, id store.RevisionID, run store.MapRun
 	if child == nil {
 		return nil, fmt.Errorf("%w: state %q of %s is not a distributed Map", errDefect, r.State, whole.name)
 	}
-	part = &machine{name: rootName(whole.name) + "/" + r.Label, roleARN: whole.roleARN, asl: child, limits: whole.limits, log: whole.log}
+	part = &machine{name: rootName(whole.name) + "/" + r.Label, roleARN: whole.roleARN, asl: child, limits: whole.limits, computes: whole.computes, log: whole.log}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.parts) >= maxMachines {
@@ -118,6 +119,8 @@ func (c *machines) compile(ctx context.Context, id store.RevisionID) (*machine, 
 	if c.w.cfg.LimitsOf != nil {
 		m.limits = c.w.cfg.LimitsOf(record.Name)
 	}
+	// What hides the language's name behind escapes has a backslash.
+	m.computes = strings.Contains(r.Definition, "JSONata") || strings.Contains(r.Definition, `\`)
 	if c.w.cfg.LogOf != nil {
 		m.log = c.w.cfg.LogOf(record.Name, r)
 	}

@@ -62,6 +62,7 @@ func (b *Batch) full() bool  { return len(b.entries) >= maxBatchEntries || b.byt
 // commit.
 func (w *Worker) Round(b *Batch) bool {
 	w.dropRefused(b)
+	w.takeBack(b)
 	w.mu.Lock()
 	ready := w.ready.len()
 	w.mu.Unlock()
@@ -83,14 +84,19 @@ func (w *Worker) Round(b *Batch) bool {
 func (w *Worker) take() (*execution, []delivery) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	x, ok := w.ready.pop()
-	if !ok {
-		return nil, nil
+	for {
+		x, ok := w.ready.pop()
+		if !ok {
+			return nil, nil
+		}
+		x.ready = false
+		if x.aside != nil {
+			continue
+		}
+		deliveries := x.mailbox
+		x.mailbox = nil
+		return x, deliveries
 	}
-	x.ready = false
-	deliveries := x.mailbox
-	x.mailbox = nil
-	return x, deliveries
 }
 
 func (w *Worker) applyAll(b *Batch, x *execution, deliveries []delivery) {
@@ -106,40 +112,60 @@ func (w *Worker) applyAll(b *Batch, x *execution, deliveries []delivery) {
 			}
 			continue
 		}
-		step, err := w.apply(x, d.ev)
-		switch {
-		case err == nil:
-			e := b.entry(x)
-			e.deliveries = append(e.deliveries, d)
-			e.commands = append(e.commands, step.Commands...)
-			e.transitions += step.Transitions
-			b.bytes += step.Bytes
-			early := x.early
-			x.early = nil
-			if step.More {
-				early = append([]delivery{{ev: engine.Continued{At: w.now()}}}, early...)
-				w.pin(x, 1)
+		var step engine.Step
+		var err error
+		if w.beside && x.machine.computes {
+			a := w.applyBeside(b, x, deliveries[i:])
+			if a == nil { // the rest follows when it comes back
+				return
 			}
-			w.giveBack(x, early)
-		case errors.Is(err, engine.ErrEarly):
-			x.early = append(x.early, d)
-		case errors.Is(err, engine.ErrNotWaiting):
-			b.late = append(b.late, lateAnswer{x: x, d: d, o: outcome{err: err}})
-		default:
-			w.park(b, x, d, err, deliveries[i+1:])
+			step, err = a.step, a.err
+		} else {
+			step, err = apply(x.env, x.snap, d.ev)
+		}
+		if !w.applied(b, x, deliveries[i:], step, err) {
 			return
 		}
 	}
 }
 
+// applied adds the outcome of the first of deliveries to b. It returns false
+// if x is parked, with those that follow.
+func (w *Worker) applied(b *Batch, x *execution, deliveries []delivery, step engine.Step, err error) bool {
+	d := deliveries[0]
+	switch {
+	case err == nil:
+		e := b.entry(x)
+		e.deliveries = append(e.deliveries, d)
+		e.commands = append(e.commands, step.Commands...)
+		e.transitions += step.Transitions
+		b.bytes += step.Bytes
+		early := x.early
+		x.early = nil
+		if step.More {
+			early = append([]delivery{{ev: engine.Continued{At: w.now()}}}, early...)
+			w.pin(x, 1)
+		}
+		w.giveBack(x, early)
+	case errors.Is(err, engine.ErrEarly):
+		x.early = append(x.early, d)
+	case errors.Is(err, engine.ErrNotWaiting):
+		b.late = append(b.late, lateAnswer{x: x, d: d, o: outcome{err: err}})
+	default:
+		w.park(b, x, d, err, deliveries[1:])
+		return false
+	}
+	return true
+}
+
 // apply is engine.Apply; a panic in it is an error like any other.
-func (w *Worker) apply(x *execution, ev engine.Event) (step engine.Step, err error) {
+func apply(env *engine.Env, snap *engine.Snapshot, ev engine.Event) (step engine.Step, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("defect in the engine: %v\n%s", r, debug.Stack())
 		}
 	}()
-	return engine.Apply(x.env, x.snap, ev)
+	return engine.Apply(env, snap, ev)
 }
 
 // entry is x's part of b.
@@ -403,7 +429,7 @@ func (w *Worker) dropRefused(b *Batch) {
 			return l.x == x
 		})
 		w.mu.Lock()
-		deliveries = slices.Concat(deliveries, x.early, x.mailbox)
+		deliveries = slices.Concat(deliveries, x.abandon(), x.early, x.mailbox)
 		x.snap, x.entry, x.early, x.mailbox = nil, nil, nil, nil
 		w.mu.Unlock()
 		for _, d := range deliveries {
@@ -466,7 +492,7 @@ func (w *Worker) Rollback(err error, batches ...*Batch) {
 // store. An execution that was never committed is gone.
 func (w *Worker) forget(x *execution, deliveries []delivery) {
 	w.mu.Lock()
-	deliveries = append(deliveries, x.early...)
+	deliveries = slices.Concat(deliveries, x.abandon(), x.early)
 	x.snap, x.env, x.entry, x.early, x.ended = nil, nil, nil, nil, false
 	w.idle.remove(x)
 	if x.durable == 0 {
@@ -499,6 +525,8 @@ func (w *Worker) forget(x *execution, deliveries []delivery) {
 // Run sets the worker in motion until ctx ends. What was in memory only is
 // done again at the next start.
 func (w *Worker) Run(ctx context.Context) error {
+	w.beside = true
+	defer w.asides.Wait()
 	if err := w.Recover(ctx); err != nil {
 		return err
 	}

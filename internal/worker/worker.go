@@ -54,6 +54,11 @@ type Config struct {
 	// executions are refused with store.ErrBusy.
 	MaxBacklog int
 
+	// Watchdog is how long one Apply may compute on the clock before the
+	// expression that it evaluates is given up; default 30 s. Expressions are
+	// bounded by counts to about a second: this is the last resort.
+	Watchdog time.Duration
+
 	// Express says that the executions are those of EXPRESS machines: several
 	// may have one name, and none is taken out of memory while it runs.
 	Express bool
@@ -133,6 +138,10 @@ type Worker struct {
 	doubt   bool         // what is to be done is to be read from the store again, at retryAt
 	retryAt time.Time
 
+	beside bool // what takes long is applied beside the round
+	asides sync.WaitGroup
+	back   []*aside // that are done
+
 	timers     timers
 	activities activities
 	ends       ends
@@ -149,6 +158,7 @@ type execution struct {
 	ended   bool // its last commit is durable
 	refused bool // its last commit did not hold: it is in Worker.refused
 	pins    int  // reasons to stay in memory
+	aside   *aside
 	idleAt  *idleEntry
 
 	env     *engine.Env
@@ -222,6 +232,9 @@ func (c *Config) defaults() {
 	}
 	if c.Scheme == (arn.Scheme{}) {
 		c.Scheme = arn.Default
+	}
+	if c.Watchdog == 0 {
+		c.Watchdog = 30 * time.Second
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -475,7 +488,7 @@ func (w *Worker) put(x *execution, d delivery) {
 }
 
 func (w *Worker) makeReady(x *execution) {
-	if x.ready || x.loading || len(x.mailbox) == 0 {
+	if x.ready || x.loading || x.aside != nil || len(x.mailbox) == 0 {
 		return
 	}
 	x.ready = true

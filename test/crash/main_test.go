@@ -22,6 +22,7 @@ var (
 	kills   = flag.Int("kills", 5, "how often TestKill kills the server")
 	cuts    = flag.Int("cuts", 5, "how often TestPowerCut cuts the power")
 	waiting = flag.Int("waiting", 2000, "how many executions wait in TestWaiting; its limits are checked from 100000")
+	rows    = flag.Int("rows", 50_000, "how many rows TestMapRun has; its limits are checked from 1000000")
 	bad     = flag.Int("bad", 60, "how often TestBadInput sends each bad request")
 	seed    = flag.Uint64("seed", 0, "where chance comes from; 0: from the clock")
 	binary  = flag.String("binary", "", "the `program` to test; default: build ./cmd/lockstep")
