@@ -45,6 +45,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"MapRuns":             mapRuns,
 		"MapRunChildren":      mapRunChildren,
 		"MapRunResults":       mapRunResults,
+		"Records":             records,
 		"WritesAreUndone":     writesAreUndone,
 		"WritesSeeThemselves": writesSeeThemselves,
 		"NothingThere":        nothingThere,
