@@ -17,14 +17,18 @@ import (
 	"github.com/lockstep-run/lockstep/internal/arn"
 	"github.com/lockstep-run/lockstep/internal/awsapi"
 	"github.com/lockstep-run/lockstep/internal/config"
+	"github.com/lockstep-run/lockstep/internal/connection"
+	"github.com/lockstep-run/lockstep/internal/egress"
 	"github.com/lockstep-run/lockstep/internal/engine"
 	"github.com/lockstep-run/lockstep/internal/express"
 	"github.com/lockstep-run/lockstep/internal/logs"
 	"github.com/lockstep-run/lockstep/internal/maprun"
 	"github.com/lockstep-run/lockstep/internal/objects"
+	"github.com/lockstep-run/lockstep/internal/seal"
 	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/store/sqlite"
 	"github.com/lockstep-run/lockstep/internal/task"
+	httptask "github.com/lockstep-run/lockstep/internal/task/http"
 	"github.com/lockstep-run/lockstep/internal/task/lambda"
 	"github.com/lockstep-run/lockstep/internal/task/mock"
 	"github.com/lockstep-run/lockstep/internal/task/model"
@@ -44,8 +48,11 @@ type settings struct {
 	mocks     *mock.Config // nil: none
 	limits    config.Limits
 	throttle  bool
-	retention time.Duration // of Express executions that have ended
-	objects   string        // where they are, see objects.Open; "": in the data directory
+	retention time.Duration  // of Express executions that have ended
+	egress    *egress.Policy // where state machines may call; nil: what is public
+	objects   string         // where they are, see objects.Open; "": in the data directory
+
+	connections []connection.Spec // declared, with their secrets
 
 	tasks func(*task.Registry) // registers more integrations
 	log   *slog.Logger
@@ -126,11 +133,32 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 		return nil, err
 	}
 
+	if s.egress == nil {
+		if s.egress, err = egressPolicy(config.Egress{}); err != nil {
+			return nil, err
+		}
+	}
+	var w *worker.Worker // every write goes through it, once it is there
+	write := func(ctx context.Context, do func(context.Context, store.Tx) error) error { return w.Write(ctx, do) }
+	calls := s.egress.Client()
+	key := seal.At(filepath.Join(s.data, seal.FileName))
+	connections, err := connection.New(connection.Config{
+		Store: st, Write: write, Key: key, Scheme: s.scheme, Client: calls, Declared: s.connections,
+	})
+	if err != nil {
+		return nil, err
+	}
+	apis := httptask.New(httptask.Config{
+		Region: s.scheme.Region, Transport: calls.Transport, Connections: connections, Refused: refusedByPolicy, MaxResult: s.limits.LargestPayload(),
+	})
+	srv.onClose(func(context.Context) error { return apis.Close() })
+	tasks.Add("http:invoke", apis)
+
 	counts := &executionCounts{}
 	running, stopWorker := context.WithCancel(context.WithoutCancel(ctx))
 	items, stopItems := context.WithCancel(running)
 	mapRuns := maprun.New(items, maprun.Config{Store: st, Scheme: s.scheme, Objects: files, Log: s.log})
-	w, err := worker.New(running, st, tasks, worker.Config{
+	w, err = worker.New(running, st, tasks, worker.Config{
 		Scheme: s.scheme, Log: s.log, Fatal: s.fatal, LogOf: logOf(records), LimitsOf: limitsOf(s.limits), MapRuns: mapRuns,
 		Committed: func(c *store.ExecutionCommit) { counts.committed(c); mapRuns.Committed(c) },
 	})
@@ -177,6 +205,7 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	mux.Handle("GET /readyz", serveReady(ready))
 	mux.Handle("GET /metrics", metrics{counts, w, x, st})
 	mux.HandleFunc("/api/", serveNotFound)
+	connections.Register(mux)
 	mux.Handle("GET /{$}", welcome{srv.url, s.scheme, s.data})
 	web := &http.Server{
 		Handler:           onlyOwnPages(mux),

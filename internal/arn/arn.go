@@ -50,6 +50,11 @@ func (s Scheme) MapRun(machine, label, uuid string) string {
 	return s.prefix("states") + "mapRun:" + machine + "/" + label + ":" + uuid
 }
 
+// Connection names one of EventBridge's connections.
+func (s Scheme) Connection(name, uuid string) string {
+	return s.prefix("events") + "connection/" + name + "/" + uuid
+}
+
 // Name is an ARN taken apart: arn:Partition:Service:Region:Account:Type:Parts.
 type Name struct {
 	Partition, Service, Region, Account string

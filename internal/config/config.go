@@ -33,6 +33,9 @@ type Config struct {
 	Logs      []Log               `yaml:"logs"`      // the first that matches counts
 	Limits    Limits              `yaml:"limits"`    // of executions
 	Throttle  bool                `yaml:"throttle"`  // calls beyond the rates of AWS
+
+	Egress      Egress       `yaml:"egress"`      // where state machines may call
+	Connections []Connection `yaml:"connections"` // by name; what authorizes these calls
 }
 
 // Limits are what executions may have beyond AWS's quotas. Zero fields are those
@@ -83,7 +86,7 @@ type Model struct {
 
 // keys are the fields of each mapping, in the order of messages.
 var (
-	configKeys   = []string{"listen", "data", "region", "account", "functions", "models", "logs", "limits", "throttle"}
+	configKeys   = []string{"listen", "data", "region", "account", "functions", "models", "logs", "limits", "throttle", "egress", "connections"}
 	limitKeys    = []string{"payload", "history", "machines"}
 	functionKeys = []string{"url"}
 	modelKeys    = []string{"match", "provider", "model", "url", "key_env", "timeout"}
@@ -166,6 +169,10 @@ func (r *reader) config(c *Config, n *yaml.Node) {
 			r.limits(v, "limits", limitKeys, &c.Limits)
 		case "throttle":
 			r.flag(v, key, &c.Throttle)
+		case "egress":
+			r.egress(v, &c.Egress)
+		case "connections":
+			c.Connections = r.connections(v)
 		}
 	})
 }
