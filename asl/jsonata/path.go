@@ -625,6 +625,9 @@ func (p *path) stages(c *run, s *step, tuples item) item {
 			tuples = st.filter.tuples(c, tuples)
 			continue
 		}
+		if st.index < 0 { // "#$": the variable without a name is the context, which stays
+			continue
+		}
 		for i, t := range tuples.x.tuples {
 			t.vars[st.index] = integer(i)
 		}

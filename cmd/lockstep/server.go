@@ -207,8 +207,12 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	mux.HandleFunc("/api/", serveNotFound)
 	connections.Register(mux)
 	mux.Handle("GET /{$}", welcome{srv.url, s.scheme, s.data})
+	handler, err := withObjects(mux, files, s.log)
+	if err != nil {
+		return nil, err
+	}
 	web := &http.Server{
-		Handler:           onlyOwnPages(mux),
+		Handler:           onlyOwnPages(handler),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       2 * time.Minute, // not shorter than a long poll: when it is over, so is the request
 		IdleTimeout:       2 * time.Minute,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"html/template"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"sync/atomic"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/lockstep-run/lockstep/internal/arn"
 	"github.com/lockstep-run/lockstep/internal/express"
+	"github.com/lockstep-run/lockstep/internal/objects"
+	"github.com/lockstep-run/lockstep/internal/s3"
 )
 
 func serveAlive(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "alive") }
@@ -58,6 +61,26 @@ func allowTime(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// withObjects serves S3 beside everything else, where the objects are in a
+// directory.
+func withObjects(next http.Handler, files objects.Store, log *slog.Logger) (http.Handler, error) {
+	dir, ok := files.(*objects.Dir)
+	if !ok {
+		return next, nil
+	}
+	buckets, err := s3.New(dir, log)
+	if err != nil {
+		return nil, fmt.Errorf("serve objects: %w", err)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s3.Wants(r) {
+			buckets.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	}), nil
 }
 
 // onlyOwnPages refuses what a page of some other site makes a browser send. There

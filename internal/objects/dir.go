@@ -89,6 +89,59 @@ func (d *Dir) MakeBucket(name string) error {
 	return d.sync(".")
 }
 
+// Root is the path of the directory.
+func (d *Dir) Root() string { return d.where }
+
+// Bucket is a bucket of a Dir.
+type Bucket struct {
+	Name string
+	Made time.Time // or changed: file systems keep no other time
+}
+
+// Buckets lists the buckets by name.
+func (d *Dir) Buckets() ([]Bucket, error) {
+	f, err := d.root.Open(".")
+	if err != nil {
+		return nil, fmt.Errorf("list buckets in %s: %w", d, err)
+	}
+	defer f.Close()
+	entries, err := f.ReadDir(-1)
+	if err != nil {
+		return nil, fmt.Errorf("list buckets in %s: %w", d, err)
+	}
+	var list []Bucket
+	for _, e := range entries {
+		if st, err := e.Info(); err == nil && e.IsDir() && checkBucket(e.Name()) == nil {
+			list = append(list, Bucket{e.Name(), st.ModTime()})
+		}
+	}
+	slices.SortFunc(list, func(a, b Bucket) int { return cmp.Compare(a.Name, b.Name) })
+	return list, nil
+}
+
+// HasBucket says whether there is a bucket of that name.
+func (d *Dir) HasBucket(name string) bool {
+	if checkBucket(name) != nil {
+		return false
+	}
+	st, err := d.root.Stat(name)
+	return err == nil && st.IsDir()
+}
+
+// RemoveBucket removes a bucket that has no objects; one with objects stays as it
+// is, and so does what is in it.
+func (d *Dir) RemoveBucket(name string) error {
+	if err := checkBucket(name); err != nil {
+		return fmt.Errorf("remove bucket from %s: %w", d, err)
+	}
+	d.names.Lock()
+	defer d.names.Unlock()
+	if err := d.root.Remove(name); err != nil {
+		return fmt.Errorf("remove bucket %s from %s: %w", name, d, err)
+	}
+	return d.sync(".")
+}
+
 // Head tells of an object.
 func (d *Dir) Head(ctx context.Context, ref Ref) (Info, error) {
 	f, info, err := d.open(ctx, ref)
@@ -166,7 +219,7 @@ func (d *Dir) find(bucket, key string) (*os.File, error) {
 		}
 	}
 	if st, err := d.root.Stat(bucket); err != nil || !st.IsDir() {
-		return nil, errNoBucket
+		return nil, ErrNoBucket
 	}
 	return nil, errNoKey
 }
@@ -180,6 +233,8 @@ type meta struct {
 	ETag  string `json:"etag"`
 	Size  int64  `json:"size"`
 	MTime int64  `json:"mtime"` // of the file that the ETag belongs to, in ns
+
+	Headers map[string]string `json:"headers,omitempty"`
 }
 
 // settled is how long a file must have been left alone before the ETag computed
@@ -196,7 +251,7 @@ func (d *Dir) info(ctx context.Context, f *os.File, bucket, key string) (Info, e
 	var m meta
 	text, err := d.root.ReadFile(metaPath(bucket, key))
 	if err == nil && json.Unmarshal(text, &m) == nil && m.Size == st.Size() && m.MTime == st.ModTime().UnixNano() {
-		info.ETag = m.ETag
+		info.ETag, info.Headers = m.ETag, m.Headers
 		return info, nil
 	}
 	h := md5.New()
@@ -205,7 +260,7 @@ func (d *Dir) info(ctx context.Context, f *os.File, bucket, key string) (Info, e
 	}
 	info.ETag = hex.EncodeToString(h.Sum(nil))
 	if time.Since(st.ModTime()) > settled {
-		d.keep(bucket, key, meta{info.ETag, info.Size, st.ModTime().UnixNano()})
+		d.keep(bucket, key, meta{ETag: info.ETag, Size: info.Size, MTime: st.ModTime().UnixNano()})
 	}
 	return info, nil
 }
@@ -277,13 +332,18 @@ func (r *dirReader) Close() error { return r.f.Close() }
 
 // Create begins an object; see Store.
 func (d *Dir) Create(ctx context.Context, ref Ref) (Writer, error) {
+	return d.CreateWith(ctx, ref, nil)
+}
+
+// CreateWith is Create with headers that Info gives back.
+func (d *Dir) CreateWith(ctx context.Context, ref Ref, headers map[string]string) (Writer, error) {
 	err := errors.Join(ctx.Err(), checkBucket(ref.Bucket), checkKey(ref.Key))
 	if err == nil {
 		if st, serr := d.root.Stat(ref.Bucket); serr != nil || !st.IsDir() {
-			err = errNoBucket
+			err = ErrNoBucket
 		}
 	}
-	w := &dirWriter{d: d, ctx: ctx, ref: ref, tmp: tmpName(), hash: md5.New()}
+	w := &dirWriter{d: d, ctx: ctx, ref: ref, tmp: tmpName(), hash: md5.New(), headers: headers}
 	if err == nil {
 		w.f, err = d.root.OpenFile(w.tmp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
 	}
@@ -303,6 +363,8 @@ type dirWriter struct {
 	buf  *bufio.Writer
 	hash hash.Hash
 	info Info
+
+	headers map[string]string
 }
 
 var errEnded = errors.New("the writer has been closed or aborted")
@@ -338,8 +400,8 @@ func (w *dirWriter) Close() error {
 		return failed(w.d, "write", w.ref, err)
 	}
 	info := Info{Key: w.ref.Key, Size: st.Size(), ETag: hex.EncodeToString(w.hash.Sum(nil)),
-		LastModified: st.ModTime(), StorageClass: "STANDARD"}
-	w.d.keep(w.ref.Bucket, w.ref.Key, meta{info.ETag, info.Size, st.ModTime().UnixNano()})
+		LastModified: st.ModTime(), StorageClass: "STANDARD", Headers: w.headers}
+	w.d.keep(w.ref.Bucket, w.ref.Key, meta{info.ETag, info.Size, st.ModTime().UnixNano(), w.headers})
 	if err := w.d.place(w.tmp, w.ref); err != nil {
 		return failed(w.d, "write", w.ref, err)
 	}
@@ -436,7 +498,7 @@ func (d *Dir) remove(ref Ref) error {
 	d.names.Lock()
 	defer d.names.Unlock()
 	if st, err := d.root.Stat(ref.Bucket); err != nil || !st.IsDir() {
-		return errNoBucket
+		return ErrNoBucket
 	}
 	name := path.Join(ref.Bucket, pathOf(ref.Key))
 	gone := false
@@ -470,7 +532,7 @@ func (d *Dir) List(ctx context.Context, ref Ref, prefix, after string) iter.Seq2
 		err := errors.Join(ctx.Err(), checkBucket(ref.Bucket))
 		if err == nil {
 			if st, serr := d.root.Stat(ref.Bucket); serr != nil || !st.IsDir() {
-				err = errNoBucket
+				err = ErrNoBucket
 			}
 		}
 		if err == nil {

@@ -64,7 +64,7 @@ func (m *Memory) get(ctx context.Context, ref Ref) (memoryObject, error) {
 	defer m.mu.RUnlock()
 	bucket, ok := m.buckets[ref.Bucket]
 	if !ok {
-		return memoryObject{}, errNoBucket
+		return memoryObject{}, ErrNoBucket
 	}
 	o, ok := bucket[ref.Key]
 	if !ok {
@@ -114,7 +114,7 @@ func (m *Memory) List(ctx context.Context, ref Ref, prefix, after string) iter.S
 		}
 		m.mu.RUnlock()
 		if !ok {
-			yield(Info{}, failed(m, "list", Ref{Bucket: ref.Bucket, Key: prefix}, errNoBucket))
+			yield(Info{}, failed(m, "list", Ref{Bucket: ref.Bucket, Key: prefix}, ErrNoBucket))
 			return
 		}
 		slices.SortFunc(list, func(a, b Info) int { return strings.Compare(a.Key, b.Key) })
@@ -137,7 +137,7 @@ func (m *Memory) Create(ctx context.Context, ref Ref) (Writer, error) {
 	m.mu.RUnlock()
 	err := errors.Join(ctx.Err(), checkKey(ref.Key))
 	if err == nil && !ok {
-		err = errNoBucket
+		err = ErrNoBucket
 	}
 	if err != nil {
 		return nil, failed(m, "write", ref, err)
@@ -151,7 +151,7 @@ func (m *Memory) Delete(ctx context.Context, ref Ref) error {
 	defer m.mu.Unlock()
 	err := errors.Join(ctx.Err(), checkKey(ref.Key), ref.unversioned())
 	if err == nil && m.buckets[ref.Bucket] == nil {
-		err = errNoBucket
+		err = ErrNoBucket
 	}
 	if err == nil {
 		delete(m.buckets[ref.Bucket], ref.Key)

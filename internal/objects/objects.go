@@ -52,6 +52,9 @@ type Info struct {
 	LastModified time.Time
 	StorageClass string // "STANDARD" where nothing else is known
 	VersionID    string // "" where versions are not kept
+	// Headers are those that a Dir was given with the object, by their canonical
+	// names; lists and other stores leave them out.
+	Headers map[string]string
 }
 
 // Store holds objects in buckets. It is safe for concurrent use.
@@ -178,8 +181,10 @@ type kind struct {
 func (k *kind) Error() string { return k.msg }
 func (k *kind) Unwrap() error { return k.is }
 
+// ErrNoBucket is the ErrNotFound of a bucket that is not there.
+var ErrNoBucket error = &kind{"there is no such bucket", ErrNotFound}
+
 var (
-	errNoBucket  = &kind{"there is no such bucket", ErrNotFound}
 	errNoKey     = &kind{"there is no such object", ErrNotFound}
 	errNoVersion = &kind{"there is no such version of the object", ErrNotFound}
 )

@@ -459,7 +459,7 @@ func explain(err error) error {
 	}
 	switch {
 	case code == "NoSuchBucket":
-		return errNoBucket
+		return ErrNoBucket
 	case code == "NoSuchVersion":
 		return errNoVersion
 	case code == "NoSuchKey", status == http.StatusNotFound && code != "NoSuchUpload":
