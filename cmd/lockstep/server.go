@@ -24,6 +24,7 @@ import (
 	"github.com/lockstep-run/lockstep/internal/logs"
 	"github.com/lockstep-run/lockstep/internal/maprun"
 	"github.com/lockstep-run/lockstep/internal/objects"
+	"github.com/lockstep-run/lockstep/internal/schedule"
 	"github.com/lockstep-run/lockstep/internal/seal"
 	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/store/sqlite"
@@ -53,6 +54,7 @@ type settings struct {
 	objects   string         // where they are, see objects.Open; "": in the data directory
 
 	connections []connection.Spec // declared, with their secrets
+	schedules   []schedule.Spec   // declared
 
 	tasks func(*task.Registry) // registers more integrations
 	log   *slog.Logger
@@ -197,6 +199,16 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	srv.start(stopItems, func() error { return mapRuns.Run(items) })
 	srv.onClose(func(context.Context) error { api.Close(); return nil })
 
+	start := newStarter(api).start
+	schedules := schedule.New(schedule.Config{Store: st, Write: write, Scheme: s.scheme, Start: start, Log: s.log})
+	timed, stopTimed := context.WithCancel(running)
+	srv.start(stopTimed, func() error {
+		if err := schedules.Declare(timed, s.schedules); err != nil {
+			return unlessEnded(timed, err)
+		}
+		return schedules.Run(timed)
+	})
+
 	stopping, stopPolls := context.WithCancel(running)
 	srv.stopping = stopPolls
 	mux := http.NewServeMux()
@@ -206,6 +218,7 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	mux.Handle("GET /metrics", metrics{counts, w, x, st})
 	mux.HandleFunc("/api/", serveNotFound)
 	connections.Register(mux)
+	schedules.Register(mux)
 	mux.Handle("GET /{$}", welcome{srv.url, s.scheme, s.data})
 	handler, err := withObjects(mux, files, s.log)
 	if err != nil {
@@ -366,6 +379,14 @@ func isLoopback(host string) bool {
 	}
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback()
+}
+
+// unlessEnded is err, or nil where ctx has ended, which is then the reason.
+func unlessEnded(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 func ignoreClosed(err error) error {

@@ -55,6 +55,11 @@ func (s Scheme) Connection(name, uuid string) string {
 	return s.prefix("events") + "connection/" + name + "/" + uuid
 }
 
+// Schedule names one of EventBridge Scheduler's schedules, of the default group.
+func (s Scheme) Schedule(name string) string {
+	return s.prefix("scheduler") + "schedule/default/" + name
+}
+
 // Name is an ARN taken apart: arn:Partition:Service:Region:Account:Type:Parts.
 type Name struct {
 	Partition, Service, Region, Account string

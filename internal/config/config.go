@@ -36,6 +36,7 @@ type Config struct {
 
 	Egress      Egress       `yaml:"egress"`      // where state machines may call
 	Connections []Connection `yaml:"connections"` // by name; what authorizes these calls
+	Schedules   []Schedule   `yaml:"schedules"`   // by name; what starts executions at times
 }
 
 // Limits are what executions may have beyond AWS's quotas. Zero fields are those
@@ -86,7 +87,7 @@ type Model struct {
 
 // keys are the fields of each mapping, in the order of messages.
 var (
-	configKeys   = []string{"listen", "data", "region", "account", "functions", "models", "logs", "limits", "throttle", "egress", "connections"}
+	configKeys   = []string{"listen", "data", "region", "account", "functions", "models", "logs", "limits", "throttle", "egress", "connections", "schedules"}
 	limitKeys    = []string{"payload", "history", "machines"}
 	functionKeys = []string{"url"}
 	modelKeys    = []string{"match", "provider", "model", "url", "key_env", "timeout"}
@@ -173,6 +174,8 @@ func (r *reader) config(c *Config, n *yaml.Node) {
 			r.egress(v, &c.Egress)
 		case "connections":
 			c.Connections = r.connections(v)
+		case "schedules":
+			c.Schedules = r.schedules(v)
 		}
 	})
 }

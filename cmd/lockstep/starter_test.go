@@ -1,0 +1,58 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A schedule that is due starts its execution through the API, once for each time.
+func TestScheduleStarts(t *testing.T) {
+	srv := openTest(t, t.TempDir())
+	api := newClient(srv.url)
+	machine := createPass(t, api)
+	c := &restClient{url: srv.url}
+	at := time.Now().UTC().Add(-time.Second).Truncate(time.Second)
+	body := map[string]any{"name": "s", "expression": "rate(100 days)", "machine": "m", "input": json.RawMessage(`{"at":"<aws.scheduler.scheduled-time>"}`)}
+	if _, err := c.call(t.Context(), http.MethodPost, "schedules", body, nil); err != nil {
+		t.Fatal(err)
+	}
+	x := awaitOne(t, api, machine)
+	if !strings.HasPrefix(x.Name, "s-20") || !strings.HasPrefix(x.Input, `{"at":"20`) || x.Name < "s-"+at.Format("20060102T150405Z") {
+		t.Errorf("%+v", x)
+	}
+}
+
+func createPass(t *testing.T, api *client) string {
+	t.Helper()
+	var m struct {
+		ARN string `json:"stateMachineArn"`
+	}
+	definition := `{"StartAt":"A","States":{"A":{"Type":"Pass","End":true}}}`
+	if err := api.call(t.Context(), "CreateStateMachine", fields{"name": "m", "roleArn": "arn:aws:iam::123456789012:role/r", "definition": definition}, &m); err != nil {
+		t.Fatal(err)
+	}
+	return m.ARN
+}
+
+// awaitOne waits for an execution of a machine to be there, and describes it.
+func awaitOne(t *testing.T, api *client, machine string) execution {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		found := ""
+		if err := api.executions(t.Context(), machine, "", func(x execution) { found = x.ARN }); err != nil {
+			t.Fatal(err)
+		}
+		if found != "" {
+			x, err := api.describe(t.Context(), found)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return x
+		}
+	}
+	t.Fatal("nothing was started")
+	return execution{}
+}
