@@ -3,11 +3,16 @@
 package examples
 
 import (
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"fmt"
 	"strings"
 )
+
+// Files has every example in a folder of its own.
+//
+//go:embed */*
+var Files embed.FS
 
 //go:embed content-moderator/content-moderator.asl.json
 var contentModerator string

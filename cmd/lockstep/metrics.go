@@ -3,13 +3,17 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"runtime"
+	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/lockstep-run/lockstep/internal/engine"
 	"github.com/lockstep-run/lockstep/internal/express"
 	"github.com/lockstep-run/lockstep/internal/store"
+	"github.com/lockstep-run/lockstep/internal/task/model"
 	"github.com/lockstep-run/lockstep/internal/worker"
 )
 
@@ -17,6 +21,7 @@ import (
 // already need no library: the format is a line each.
 type metrics struct {
 	executions *executionCounts
+	tokens     *tokenCounts
 	worker     *worker.Worker
 	express    *express.Runner
 	store      store.Store
@@ -26,6 +31,55 @@ type metrics struct {
 type executionCounts struct {
 	started atomic.Int64
 	ended   [engine.Aborted + 1]atomic.Int64 // by status; that of Running stays 0
+}
+
+// tokenCounts counts what models have used, by provider and ModelId.
+type tokenCounts struct {
+	mu sync.Mutex
+	by map[[2]string]*model.Tokens
+}
+
+// maxModels bounds how many models are counted apart: a ModelId may be anything.
+const maxModels = 500
+
+// add is the models' Config.Used.
+func (c *tokenCounts) add(u model.Usage) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	key := [2]string{u.Provider, u.Model}
+	t := c.by[key]
+	if t == nil {
+		if len(c.by) >= maxModels {
+			key[1] = "other"
+		}
+		if c.by == nil {
+			c.by = map[[2]string]*model.Tokens{}
+		}
+		if t = c.by[key]; t == nil {
+			t = &model.Tokens{}
+			c.by[key] = t
+		}
+	}
+	t.Input += u.Input
+	t.CacheRead += u.CacheRead
+	t.CacheWrite5m += u.CacheWrite5m
+	t.CacheWrite1h += u.CacheWrite1h
+	t.Output += u.Output
+}
+
+func (c *tokenCounts) write(w io.Writer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	keys := slices.SortedFunc(maps.Keys(c.by), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
+	for _, key := range keys {
+		t := c.by[key]
+		for _, kind := range []struct {
+			name string
+			n    int64
+		}{{"input", t.Input}, {"cache_read", t.CacheRead}, {"cache_write_5m", t.CacheWrite5m}, {"cache_write_1h", t.CacheWrite1h}, {"output", t.Output}} {
+			fmt.Fprintf(w, "lockstep_model_tokens_total{provider=%q,model=%q,kind=%q} %d\n", key[0], key[1], kind.name, kind.n)
+		}
+	}
 }
 
 // committed is the worker's Config.Committed.
@@ -58,6 +112,8 @@ func (m metrics) write(w io.Writer) {
 	one("lockstep_executions_live", "gauge", "Executions held in memory; others wait on disk.", work.Live+more.Live)
 	one("lockstep_transitions_total", "counter", "States entered.", work.Transitions+more.Transitions)
 	one("lockstep_tasks_total", "counter", "Calls of services begun.", work.Tasks+more.Tasks)
+	family("lockstep_model_tokens_total", "counter", "Tokens that models have used, by provider, ModelId and kind.")
+	m.tokens.write(w)
 	one("lockstep_store_commits_total", "counter", "Transactions committed.", kept.Commits)
 	one("lockstep_store_syncs_total", "counter", "Times the disk was asked to make writes durable.", kept.Syncs)
 	one("lockstep_store_written_bytes_total", "counter", "Bytes written to the store's log.", kept.Bytes)

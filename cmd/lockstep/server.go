@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -29,6 +30,7 @@ import (
 	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/store/sqlite"
 	"github.com/lockstep-run/lockstep/internal/task"
+	"github.com/lockstep-run/lockstep/internal/task/gate"
 	httptask "github.com/lockstep-run/lockstep/internal/task/http"
 	"github.com/lockstep-run/lockstep/internal/task/lambda"
 	"github.com/lockstep-run/lockstep/internal/task/mock"
@@ -45,6 +47,7 @@ type settings struct {
 
 	functions map[string]config.Function
 	models    []config.Model
+	gates     []config.Gate
 	logs      []config.Log
 	mocks     *mock.Config // nil: none
 	limits    config.Limits
@@ -102,7 +105,14 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 		return nil, err
 	}
 	srv.onClose(func(context.Context) error { return functions.Close() })
-	models, err := model.New(model.Config{Region: s.scheme.Region, Routes: modelRoutes(s.models)})
+	files, err := objects.Open(ctx, s.objects, objects.Options{Dir: filepath.Join(s.data, "objects"), Region: s.scheme.Region})
+	if err != nil {
+		return nil, err
+	}
+	used := &tokenCounts{}
+	models, err := model.New(model.Config{
+		Region: s.scheme.Region, Routes: modelRoutes(s.models), Used: used.add, Read: readObject(files), Write: writeObject(files),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -112,6 +122,14 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	tasks.AddLambda(functions)
 	tasks.Add("lambda:invoke", functions)
 	tasks.Add("bedrock:invokeModel", models)
+	tasks.Add("aws-sdk:bedrockruntime:converse", models)
+	if len(s.gates) > 0 {
+		outputs, err := gate.New(gateRules(s.gates))
+		if err != nil {
+			return nil, err
+		}
+		tasks.Check(outputs.Check)
+	}
 
 	records, err := logs.New(logs.Config{Region: s.scheme.Region, Routes: logRoutes(s.logs), Format: awsapi.AppendLogEntry, Log: s.log})
 	if err != nil {
@@ -128,11 +146,6 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 		srv.onClose(func(context.Context) error { return mocks.Close() })
 		tasks.Around(mocks.Around)
 		tests = mocks
-	}
-
-	files, err := objects.Open(ctx, s.objects, objects.Options{Dir: filepath.Join(s.data, "objects"), Region: s.scheme.Region})
-	if err != nil {
-		return nil, err
 	}
 
 	if s.egress == nil {
@@ -215,7 +228,7 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	mux.Handle("POST /{$}", allowTime(endPollsWith(stopping, api)))
 	mux.HandleFunc("GET /healthz", serveAlive)
 	mux.Handle("GET /readyz", serveReady(ready))
-	mux.Handle("GET /metrics", metrics{counts, w, x, st})
+	mux.Handle("GET /metrics", metrics{counts, used, w, x, st})
 	mux.HandleFunc("/api/", serveNotFound)
 	connections.Register(mux)
 	schedules.Register(mux)
@@ -410,6 +423,46 @@ func modelRoutes(in []config.Model) []model.Route {
 		out[i] = model.Route(m)
 	}
 	return out
+}
+
+func gateRules(in []config.Gate) []gate.Rule {
+	out := make([]gate.Rule, len(in))
+	for i, g := range in {
+		out[i] = gate.Rule{
+			Machine: g.Machine, State: g.State, Path: g.Path, JSON: g.JSON, Schema: g.Schema,
+			RefuseEmpty: g.Empty == "refuse", RefuseRefusal: g.Refusal == "refuse",
+		}
+	}
+	return out
+}
+
+// maxObject is how much of an object a model is sent, in bytes.
+const maxObject = 25<<20 + 1
+
+// readObject and writeObject reach the objects for models.
+func readObject(files objects.Store) func(context.Context, string, string) ([]byte, error) {
+	return func(ctx context.Context, bucket, key string) ([]byte, error) {
+		r, _, err := files.Open(ctx, objects.Ref{Bucket: bucket, Key: key}, 0)
+		if err != nil {
+			return nil, err
+		}
+		defer r.Close()
+		return io.ReadAll(io.LimitReader(r, maxObject))
+	}
+}
+
+func writeObject(files objects.Store) func(context.Context, string, string, []byte) error {
+	return func(ctx context.Context, bucket, key string, data []byte) error {
+		w, err := files.Create(ctx, objects.Ref{Bucket: bucket, Key: key})
+		if err != nil {
+			return err
+		}
+		defer w.Abort()
+		if _, err := w.Write(data); err != nil {
+			return err
+		}
+		return w.Close()
+	}
 }
 
 func logRoutes(in []config.Log) []logs.Route {

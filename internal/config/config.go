@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -30,6 +31,7 @@ type Config struct {
 	Account   string              `yaml:"account"`   // of ARNs: twelve digits
 	Functions map[string]Function `yaml:"functions"` // by name or ARN
 	Models    []Model             `yaml:"models"`    // the first that matches counts
+	Gates     []Gate              `yaml:"gates"`     // all that match count
 	Logs      []Log               `yaml:"logs"`      // the first that matches counts
 	Limits    Limits              `yaml:"limits"`    // of executions
 	Throttle  bool                `yaml:"throttle"`  // calls beyond the rates of AWS
@@ -83,15 +85,29 @@ type Model struct {
 	URL      string        `yaml:"url"`      // of the provider
 	KeyEnv   string        `yaml:"key_env"`  // the environment variable with the key
 	Timeout  time.Duration `yaml:"timeout"`  // "90s"; 0: the integration's own
+	Script   string        `yaml:"script"`   // the file of a script's replies
+	Rate     float64       `yaml:"rate"`     // requests a second; 0: no limit
+}
+
+// Gate says what the outputs of some states must be.
+type Gate struct {
+	Machine string `yaml:"machine"` // a name, * for any text; "": all
+	State   string `yaml:"state"`   // the same
+	Path    string `yaml:"path"`    // a JSONPath to what is looked at; "": all
+	JSON    bool   `yaml:"json"`    // it is a text that holds JSON
+	Schema  string `yaml:"schema"`  // the file of a JSON Schema
+	Empty   string `yaml:"empty"`   // "refuse"; "": may be
+	Refusal string `yaml:"refusal"` // "refuse"; "": may be
 }
 
 // keys are the fields of each mapping, in the order of messages.
 var (
-	configKeys   = []string{"listen", "data", "region", "account", "functions", "models", "logs", "limits", "throttle", "egress", "connections", "schedules"}
+	configKeys   = []string{"listen", "data", "region", "account", "functions", "models", "gates", "logs", "limits", "throttle", "egress", "connections", "schedules"}
 	limitKeys    = []string{"payload", "history", "machines"}
 	functionKeys = []string{"url"}
-	modelKeys    = []string{"match", "provider", "model", "url", "key_env", "timeout"}
-	providers    = []string{"anthropic", "bedrock", "lexicon", "openai"}
+	modelKeys    = []string{"match", "provider", "model", "url", "key_env", "timeout", "script", "rate"}
+	gateKeys     = []string{"machine", "state", "path", "json", "schema", "empty", "refusal"}
+	providers    = []string{"anthropic", "bedrock", "extractor", "hash-embedder", "lexicon", "openai", "script"}
 )
 
 // Load reads the file at path. The error names the file, all lines that are
@@ -113,6 +129,18 @@ func Load(path string) (*Config, error) {
 	c, err := Parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	// Files that belong to the configuration lie beside it.
+	beside := func(name *string) {
+		if *name != "" && !filepath.IsAbs(*name) {
+			*name = filepath.Join(filepath.Dir(path), *name)
+		}
+	}
+	for i := range c.Models {
+		beside(&c.Models[i].Script)
+	}
+	for i := range c.Gates {
+		beside(&c.Gates[i].Schema)
 	}
 	return c, nil
 }
@@ -164,6 +192,8 @@ func (r *reader) config(c *Config, n *yaml.Node) {
 			c.Functions = r.functions(v)
 		case "models":
 			c.Models = r.models(v)
+		case "gates":
+			c.Gates = r.gates(v)
 		case "logs":
 			c.Logs = r.logs(v)
 		case "limits":
@@ -348,6 +378,10 @@ func (r *reader) model(n *yaml.Node) Model {
 			}
 		case "timeout":
 			r.duration(v, &m.Timeout)
+		case "script":
+			r.text(v, key, &m.Script)
+		case "rate":
+			r.perSecond(v, &m.Rate)
 		}
 	})
 	if len(r.problems) == before {
@@ -359,6 +393,66 @@ func (r *reader) model(n *yaml.Node) Model {
 		}
 	}
 	return m
+}
+
+// rateForm is a number of requests in a time, a second where none is given.
+var rateForm = regexp.MustCompile(`^(\d+(?:\.\d+)?)\s*(?:/\s*(s|m|h))?$`)
+
+func (r *reader) perSecond(n *yaml.Node, to *float64) {
+	var text string
+	if !r.text(n, "rate", &text) {
+		return
+	}
+	m := rateForm.FindStringSubmatch(text)
+	if m == nil {
+		r.problem(n, "rate must be a number of requests, such as 50/s or 600/m, not %.60q", text)
+		return
+	}
+	x, err := strconv.ParseFloat(m[1], 64)
+	if err != nil || x <= 0 {
+		r.problem(n, "rate must be more than 0, not %.60q", text)
+		return
+	}
+	*to = x / map[string]float64{"": 1, "s": 1, "m": 60, "h": 3600}[m[2]]
+}
+
+func (r *reader) gates(n *yaml.Node) []Gate {
+	n = resolve(n)
+	if n.Kind != yaml.SequenceNode {
+		if !isNull(n) {
+			r.problem(n, "gates must be a list: each begins with - state:")
+		}
+		return nil
+	}
+	var all []Gate
+	for _, v := range n.Content {
+		var g Gate
+		refuse := func(v *yaml.Node, key string, to *string) {
+			if r.text(v, key, to) && *to != "refuse" {
+				r.problem(v, "%s must be refuse, or be left out, not %.60q", key, *to)
+			}
+		}
+		r.fields(v, "a gate", gateKeys, func(key string, v *yaml.Node) {
+			switch key {
+			case "machine":
+				r.text(v, key, &g.Machine)
+			case "state":
+				r.text(v, key, &g.State)
+			case "path":
+				r.text(v, key, &g.Path)
+			case "json":
+				r.flag(v, key, &g.JSON)
+			case "schema":
+				r.text(v, key, &g.Schema)
+			case "empty":
+				refuse(v, key, &g.Empty)
+			case "refusal":
+				refuse(v, key, &g.Refusal)
+			}
+		})
+		all = append(all, g)
+	}
+	return all
 }
 
 // fields goes through the members of a mapping. Where known is not nil it

@@ -28,6 +28,9 @@ models:
     provider: anthropic
     timeout: 90s
   - {match: "*", provider: openai, model: llama3.2, url: http://127.0.0.1:11434/v1, key_env: NONE}
+  - {match: tests.*, provider: script, script: replies.yaml, rate: 30/m}
+gates:
+  - {machine: moderator, state: Rate, path: "$.Body.content[0].text", json: true, schema: rate.json, empty: refuse, refusal: refuse}
 logs:
   /aws/vendedlogs/*: stdout
   "*": ./executions.jsonl
@@ -54,7 +57,9 @@ throttle: true
 		Models: []Model{
 			{Match: "anthropic.*", Provider: "anthropic", Timeout: 90 * time.Second},
 			{Match: "*", Provider: "openai", Model: "llama3.2", URL: "http://127.0.0.1:11434/v1", KeyEnv: "NONE"},
+			{Match: "tests.*", Provider: "script", Script: filepath.Join(filepath.Dir(path), "replies.yaml"), Rate: 0.5},
 		},
+		Gates:    []Gate{{Machine: "moderator", State: "Rate", Path: "$.Body.content[0].text", JSON: true, Schema: filepath.Join(filepath.Dir(path), "rate.json"), Empty: "refuse", Refusal: "refuse"}},
 		Logs:     []Log{{"/aws/vendedlogs/*", "stdout"}, {"*", "./executions.jsonl"}},
 		Limits:   Limits{History: 100_000, Machines: []MachineLimits{{"etl-*", 2 << 20, 0}, {"*-slow", 0, 250_000}}},
 		Throttle: true,
@@ -96,7 +101,7 @@ func TestMistakes(t *testing.T) {
 	}
 	f("lisen: x\nregoin: y", `line 1: unknown key "lisen" in the configuration; did you mean listen?`,
 		`line 2: unknown key "regoin" in the configuration; did you mean region?`)
-	f("port: 1", `line 1: unknown key "port" in the configuration; there are listen, data, region, account, functions, models, logs, limits, throttle, egress, connections, schedules`)
+	f("port: 1", `line 1: unknown key "port" in the configuration; there are listen, data, region, account, functions, models, gates, logs, limits, throttle, egress, connections, schedules`)
 	f("data: a\ndata: b", `line 2: "data" stands twice in the configuration, first in line 1`)
 	f("- a", `line 1: the configuration must be written as key: value`)
 	f("listen: [1]", `line 1: listen must be a text`)
@@ -107,13 +112,13 @@ func TestMistakes(t *testing.T) {
 	f("functions: {f: {url: x}}", `line 1: url must be an address with http:// or https://`)
 	f("functions: {f: {url: 'http://me:secret@x/'}}", `line 1: url must not hold a password`)
 	f("models: {}", `line 1: models must be a list: each begins with - match:`)
-	f("models:\n- match: a", `line 2: a model needs provider: one of anthropic, bedrock, lexicon, openai`)
+	f("models:\n- match: a", `line 2: a model needs provider: one of anthropic, bedrock, extractor, hash-embedder, lexicon, openai, script`)
 	f("models:\n- provider: lexicon", `line 2: a model needs match: a ModelId, or a pattern such as anthropic.*`)
 	f("models:\n- {match: a, provider: antropic}", `line 2: unknown provider "antropic"; did you mean anthropic?`)
 	f("models:\n- {match: a, provider: openai, key_env: sk-123}",
 		`line 2: key_env must be the name of an environment variable, such as OPENAI_API_KEY; a key itself does not belong here`)
 	f("models:\n- {match: a, provider: openai, api_key: sk-123}",
-		`line 2: unknown key "api_key" in a model; there are match, provider, model, url, key_env, timeout`)
+		`line 2: unknown key "api_key" in a model; there are match, provider, model, url, key_env, timeout, script, rate`)
 	f("models:\n- {match: a, provider: openai, timeout: 90}", `line 2: timeout must be a time such as 90s or 2m, not "90"`)
 	f("logs: [a]", `line 1: logs must be written as key: value`)
 	f("logs:\n  '*':", `line 2: log group * needs the path of a file, or stdout`)

@@ -98,6 +98,7 @@ type Registry struct {
 	services map[string]Integration
 	lambda   Integration
 	around   func(Integration) Integration
+	check    func(*Call, string) error
 }
 
 // NewRegistry makes an empty registry.
@@ -131,17 +132,56 @@ func (r *Registry) AddLambda(i Integration) { r.lambda = i }
 // for resources that have none.
 func (r *Registry) Around(wrap func(Integration) Integration) { r.around = wrap }
 
+// Check has every task's output looked at: what check returns instead of nil is
+// the task's error. Outputs that come by token are not among them.
+func (r *Registry) Check(check func(c *Call, output string) error) { r.check = check }
+
 // Find returns the integration for a resource, or nil.
 func (r *Registry) Find(res asl.Resource) Integration {
+	i := r.find(res)
 	if r.around != nil {
-		return r.around(r.find(res))
+		i = r.around(i)
 	}
-	return r.find(res)
+	if r.check != nil && i != nil && res.Pattern == asl.RequestResponse {
+		return checked{i, r.check}
+	}
+	return i
+}
+
+// checked looks at what an integration returns.
+type checked struct {
+	Integration
+	check func(*Call, string) error
+}
+
+func (i checked) Run(ctx context.Context, c *Call) (Result, error) {
+	result, err := i.Integration.Run(ctx, c)
+	if err == nil {
+		err = i.check(c, result.Output)
+	}
+	return result, err
+}
+
+// checkedPoller looks at what comes of jobs.
+type checkedPoller struct {
+	Poller
+	check func(*Call, string) error
+}
+
+func (p checkedPoller) Poll(ctx context.Context, c *Call, submitted string) (Result, error) {
+	result, err := p.Poller.Poll(ctx, c, submitted)
+	if err == nil {
+		err = p.check(c, result.Output)
+	}
+	return result, err
 }
 
 // Poller returns the integration that knows how the resource's jobs end, or nil.
 func (r *Registry) Poller(res asl.Resource) Poller {
-	p, _ := r.find(res).(Poller)
+	p, ok := r.find(res).(Poller)
+	if ok && r.check != nil {
+		return checkedPoller{p, r.check}
+	}
 	return p
 }
 

@@ -31,7 +31,9 @@ func (a *anthropic) invoke(ctx context.Context, in *request) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &answer{text, "application/json"}, nil
+	said := &answer{text: text, content: "application/json"}
+	said.used = tokensOf(said.value().Get("usage"))
+	return said, nil
 }
 
 // claude is Anthropic's own name for a model that Bedrock has as
@@ -46,4 +48,15 @@ func claude(id string) string {
 		id = id[:i]
 	}
 	return id
+}
+
+// tokensOf reads the usage of Claude's answers, whose parts are disjoint.
+func tokensOf(u value.Value) Tokens {
+	t := Tokens{Input: number(u.Get("input_tokens")), Output: number(u.Get("output_tokens")), CacheRead: number(u.Get("cache_read_input_tokens"))}
+	if c := u.Get("cache_creation"); c.Kind() == value.Object {
+		t.CacheWrite5m, t.CacheWrite1h = number(c.Get("ephemeral_5m_input_tokens")), number(c.Get("ephemeral_1h_input_tokens"))
+		return t
+	}
+	t.CacheWrite5m = number(u.Get("cache_creation_input_tokens"))
+	return t
 }

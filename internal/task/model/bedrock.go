@@ -3,6 +3,7 @@ package model
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/lockstep-run/lockstep/asl/value"
@@ -25,8 +26,12 @@ func (b *bedrock) invoke(ctx context.Context, in *request) (*answer, error) {
 	for name, text := range in.headers {
 		header[name] = []string{text}
 	}
+	action := "invoke"
+	if in.converse {
+		action, body = "converse", recase(in.body, lowerFirst).JSON()
+	}
 	resp, err := b.client.Do(ctx, &awscall.Request{
-		Path:   []string{"model", or(b.model, in.model), "invoke"},
+		Path:   []string{"model", or(b.model, in.model), action},
 		Body:   body,
 		Header: header,
 	}, maxAnswer)
@@ -43,7 +48,29 @@ func (b *bedrock) invoke(ctx context.Context, in *request) (*answer, error) {
 		}
 		text = value.Str(strings.ToValidUTF8(text, "\uFFFD")).JSON()
 	}
-	return &answer{text, or(resp.Header.Get("Content-Type"), "application/json")}, nil
+	a := &answer{text: text, content: or(resp.Header.Get("Content-Type"), "application/json")}
+	if in.converse {
+		said, err := value.Parse(text)
+		if err != nil || said.Kind() != value.Object {
+			return nil, malformed("Amazon Bedrock answered with something that is no answer of Converse.")
+		}
+		u := said.Get("usage")
+		a.used = Tokens{Input: number(u.Get("inputTokens")), Output: number(u.Get("outputTokens")),
+			CacheRead: number(u.Get("cacheReadInputTokens")), CacheWrite5m: number(u.Get("cacheWriteInputTokens"))}
+		a.text, a.body = "", recase(said.Without("metrics"), upper)
+		return a, nil
+	}
+	a.used = Tokens{Input: counted(resp, "Input"), Output: counted(resp, "Output"), CacheRead: counted(resp, "Cache-Read-Input"), CacheWrite5m: counted(resp, "Cache-Write-Input")}
+	return a, nil
+}
+
+// counted reads how many tokens Bedrock says that an invocation took.
+func counted(resp *awscall.Response, what string) int64 {
+	n, err := strconv.ParseInt(resp.Header.Get("X-Amzn-Bedrock-"+what+"-Token-Count"), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // bedrockRefusal has the name that the service gives, with the suffix that all

@@ -59,23 +59,16 @@ func textOf(v value.Value, field string) (string, error) {
 }
 
 // message is an answer in the form of Claude's.
-func message(id, model, text, stop string, input, output value.Value) value.Value {
-	if input.Kind() != value.Number {
-		input = value.Int(0)
-	}
-	if output.Kind() != value.Number {
-		output = value.Int(0)
-	}
-	block := object("type", value.Str("text"), "text", value.Str(text))
+func message(id, model string, content []value.Value, stop string, used Tokens) value.Value {
 	return object(
 		"id", value.Str(id),
 		"type", value.Str("message"),
 		"role", value.Str("assistant"),
 		"model", value.Str(model),
-		"content", value.ArrayOf([]value.Value{block}),
+		"content", value.ArrayOf(content),
 		"stop_reason", value.Str(stop),
 		"stop_sequence", value.NullValue,
-		"usage", object("input_tokens", input, "output_tokens", output),
+		"usage", object("input_tokens", value.Int(used.Input), "output_tokens", value.Int(used.Output)),
 	)
 }
 

@@ -43,12 +43,13 @@ func (lexicon) invoke(_ context.Context, in *request) (*answer, error) {
 	for _, m := range c.messages {
 		input += len(m.text)
 	}
-	body := message("msg_lexicon", Lexicon, text, "end_turn", tokensIn(input), tokensIn(len(text)))
-	return &answer{body.JSON(), "application/json"}, nil
+	used := Tokens{Input: tokensIn(input), Output: tokensIn(len(text))}
+	body := message("msg_lexicon", Lexicon, []value.Value{textBlock(value.Str(text))}, "end_turn", used)
+	return &answer{body: body, content: "application/json", used: used}, nil
 }
 
 // tokensIn is the usual estimate: four bytes are a token.
-func tokensIn(bytes int) value.Value { return value.Int(int64(bytes+3) / 4) }
+func tokensIn(bytes int) int64 { return int64(bytes+3) / 4 }
 
 // commentIn finds the comment in a prompt. A closing tag inside the comment does
 // not end it.

@@ -1,8 +1,8 @@
-// Package model answers bedrock:invokeModel. The state machine names a model as
-// Amazon Bedrock does; the configuration says who answers for it: Bedrock, the
-// Anthropic API, a server that speaks OpenAI's chat completions, or the lexicon
-// that is built in. Claude's messages are the common form: a definition that
-// uses them runs with every provider as it stands.
+// Package model answers bedrock:invokeModel and Bedrock's Converse. The state
+// machine names a model as Amazon Bedrock does; the configuration says who
+// answers for it: Bedrock, the Anthropic API, a server that speaks OpenAI's chat
+// completions, a script, or what is built in. Requests and answers are
+// translated, so that a definition runs with every provider as it stands.
 package model
 
 import (
@@ -16,6 +16,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/lockstep-run/lockstep/asl/value"
 	"github.com/lockstep-run/lockstep/internal/task"
@@ -39,10 +41,36 @@ type Route struct {
 	URL      string        // of the provider; "": as its environment says
 	KeyEnv   string        // the environment variable that holds its key; "": its usual one
 	Timeout  time.Duration // 0: DefaultTimeout
+	Script   string        // the file of a script's replies
+	// Rate is how many requests a second are begun; what comes on top waits for
+	// its turn. 0: no limit. Routes of one provider at one URL share it.
+	Rate float64
 }
 
 // Providers are the names that a Route's Provider may have.
-var Providers = []string{"anthropic", "bedrock", "lexicon", "openai"}
+var Providers = []string{"anthropic", "bedrock", "extractor", "hash-embedder", "lexicon", "openai", "script"}
+
+// Tokens are what a call used, in disjoint parts.
+type Tokens struct {
+	Input        int64 // not from a cache
+	CacheRead    int64
+	CacheWrite5m int64
+	CacheWrite1h int64
+	Output       int64
+}
+
+// Usage is what a call has used, and where it came from.
+type Usage struct {
+	ID           string // of the task: the same where the call is repeated
+	At           time.Time
+	Provider     string
+	Model        string // ModelId
+	ExecutionARN string
+	MachineARN   string
+	State        string
+	Took         time.Duration
+	Tokens
+}
 
 // Config says who answers. A ModelId that no route matches is Bedrock's, except
 // for the built-in Lexicon.
@@ -50,19 +78,30 @@ type Config struct {
 	Region    string  // of Bedrock's endpoint and of signatures; "": the SDK's
 	Routes    []Route // the first that matches counts
 	Transport http.RoundTripper
+
+	// Used is told of each call that was answered. It must return quickly.
+	Used func(Usage)
+	// Read and Write reach objects: Input and Output of bedrock:invokeModel.
+	// nil: these are refused.
+	Read  func(ctx context.Context, bucket, key string) ([]byte, error)
+	Write func(ctx context.Context, bucket, key string, data []byte) error
 }
 
-// Models calls models. It is the task.Integration of bedrock:invokeModel.
+// Models calls models. It is the task.Integration of bedrock:invokeModel and of
+// aws-sdk:bedrockruntime:converse.
 type Models struct {
 	routes []route
 	aws    *awscall.Client
 	client *http.Client
+	config Config
 }
 
 type route struct {
 	match    string
 	timeout  time.Duration
+	name     string // of the provider
 	provider provider
+	limit    *rate.Limiter // nil: none
 }
 
 // provider calls a model. Its errors are *task.Error, ctx's, or those of
@@ -73,18 +112,38 @@ type provider interface {
 
 // request is what a state machine asked for.
 type request struct {
-	id      string      // of the task
-	model   string      // ModelId
-	body    value.Value // Absent for none
-	content string      // ContentType
-	accept  string
-	headers map[string]string // Bedrock's own, where given
+	id        string // of the task
+	converse  bool   // as Bedrock's Converse
+	embedding bool
+	output    string      // where the answer goes: s3://bucket/key; "": into the result
+	model     string      // ModelId
+	body      value.Value // Absent for none
+	content   string      // ContentType
+	accept    string
+	headers   map[string]string // Bedrock's own, where given
 }
 
 // answer is what a model said.
 type answer struct {
-	body    string // JSON text
+	text    string      // JSON, where it is as it came
+	body    value.Value // else
 	content string
+	used    Tokens
+}
+
+// json is the answer as text, value as a value.
+func (a *answer) json() string {
+	if a.text != "" {
+		return a.text
+	}
+	return a.body.JSON()
+}
+
+func (a *answer) value() value.Value {
+	if a.body.IsAbsent() {
+		a.body, _ = value.Parse(a.text)
+	}
+	return a.body
 }
 
 // New makes Models. The error names the route that is no good.
@@ -96,7 +155,9 @@ func New(c Config) (*Models, error) {
 		aws: awscall.New(awscall.Service{ID: "BEDROCK_RUNTIME", Host: "bedrock-runtime", SigningName: "bedrock"},
 			c.Region, c.Transport),
 		client: awscall.HTTPClient(c.Transport),
+		config: c,
 	}
+	limits := map[string]*rate.Limiter{}
 	for _, r := range c.Routes {
 		p, err := m.provider(r)
 		if err != nil {
@@ -105,11 +166,24 @@ func New(c Config) (*Models, error) {
 		if r.Timeout == 0 {
 			r.Timeout = DefaultTimeout
 		}
-		m.routes = append(m.routes, route{r.Match, r.Timeout, p})
+		if r.Rate < 0 {
+			return nil, fmt.Errorf("model %s: its rate is below 0", r.Match)
+		}
+		this := route{match: r.Match, timeout: r.Timeout, name: r.Provider, provider: p}
+		if r.Rate > 0 {
+			key := fmt.Sprint(r.Provider, " ", r.URL, " ", r.Rate)
+			if limits[key] == nil {
+				limits[key] = rate.NewLimiter(rate.Limit(r.Rate), 1)
+			}
+			this.limit = limits[key]
+		}
+		m.routes = append(m.routes, this)
 	}
 	m.routes = append(m.routes,
-		route{Lexicon, DefaultTimeout, lexicon{}},
-		route{"*", DefaultTimeout, &bedrock{client: m.aws}})
+		route{match: Lexicon, timeout: DefaultTimeout, name: "lexicon", provider: lexicon{}},
+		route{match: Extractor, timeout: DefaultTimeout, name: "extractor", provider: extractor{}},
+		route{match: HashEmbedder, timeout: DefaultTimeout, name: "hash-embedder", provider: hashEmbedder{}},
+		route{match: "*", timeout: DefaultTimeout, name: "bedrock", provider: &bedrock{client: m.aws}})
 	return m, nil
 }
 
@@ -137,6 +211,15 @@ func (m *Models) provider(r Route) (provider, error) {
 		return &openai{remote: m.remote(r, "OpenAI", "OPENAI_BASE_URL", "https://api.openai.com/v1", "OPENAI_API_KEY")}, nil
 	case "lexicon":
 		return lexicon{}, nil
+	case "extractor":
+		return extractor{}, nil
+	case "hash-embedder":
+		return hashEmbedder{}, nil
+	case "script":
+		if r.Script == "" {
+			return nil, errors.New("script is missing: the file with the replies")
+		}
+		return readScript(r.Script)
 	}
 	return nil, fmt.Errorf("unknown provider %q; there are %s", r.Provider, strings.Join(Providers, ", "))
 }
@@ -159,24 +242,96 @@ func (m *Models) Run(ctx context.Context, c *task.Call) (task.Result, error) {
 	if err := ctx.Err(); err != nil {
 		return task.Result{}, err
 	}
-	in, err := read(c)
+	in, err := m.read(ctx, c)
 	if err != nil {
 		return task.Result{}, err
 	}
+	out, err := m.answer(ctx, c, in)
+	if err != nil && in.converse {
+		err = asService(err)
+	}
+	if err != nil {
+		return task.Result{}, err
+	}
+	return task.Result{Output: out}, nil
+}
+
+// answer calls the model and makes the task's output.
+func (m *Models) answer(ctx context.Context, c *task.Call, in *request) (string, error) {
 	r := m.route(in.model)
+	if r.limit != nil {
+		if err := r.limit.Wait(ctx); err != nil {
+			return "", ctx.Err()
+		}
+	}
+	began := time.Now()
 	limited, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
-	a, err := r.provider.invoke(limited, in)
+	a, err := translated(limited, r.provider, in)
 	if err != nil {
-		return task.Result{}, named(ctx, limited, r, err)
+		return "", named(ctx, limited, r, err)
 	}
-	out := make([]byte, 0, len(a.body)+64)
+	took := time.Since(began)
+	if m.config.Used != nil {
+		m.config.Used(Usage{
+			ID: c.ID, At: began, Provider: r.name, Model: in.model, ExecutionARN: c.ExecutionARN, MachineARN: c.MachineARN,
+			State: c.State, Took: took, Tokens: a.used,
+		})
+	}
+	if in.converse {
+		return a.value().With("Metrics", object("LatencyMs", value.Int(took.Milliseconds()))).JSON(), nil
+	}
+	body := a.json()
+	if in.output != "" {
+		bucket, key, _ := strings.Cut(strings.TrimPrefix(in.output, "s3://"), "/")
+		if err := m.config.Write(ctx, bucket, key, []byte(body)); err != nil {
+			return "", invalid("The answer could not be written to %s: %v", in.output, err)
+		}
+		body = value.Str(in.output).JSON()
+	}
+	out := make([]byte, 0, len(body)+64)
 	out = append(out, `{"Body":`...)
-	out = append(out, a.body...)
+	out = append(out, body...)
 	out = append(out, `,"ContentType":`...)
 	out = value.AppendString(out, awscall.Short(a.content, 256))
-	return task.Result{Output: string(append(out, '}'))}, nil
+	return string(append(out, '}')), nil
 }
+
+// translated calls a provider in the form that it takes. Bedrock takes what it is
+// sent.
+func translated(ctx context.Context, p provider, in *request) (*answer, error) {
+	if _, native := p.(*bedrock); native || in.embedding {
+		return p.invoke(ctx, in)
+	}
+	d := dialectOf(in.model)
+	if in.converse {
+		d = nova{upper}
+	}
+	body, err := d.request(in.body)
+	if err != nil {
+		return nil, err
+	}
+	ask := *in
+	ask.body = body
+	a, err := p.invoke(ctx, &ask)
+	if _, same := d.(claudes); err != nil || same {
+		return a, err
+	}
+	return &answer{body: d.answer(a.value()), content: "application/json", used: a.used}, nil
+}
+
+// asService gives an error the name that it has in an aws-sdk integration.
+func asService(err error) error {
+	var e *task.Error
+	if errors.As(err, &e) && e.Name != nil {
+		if name, ok := strings.CutPrefix(*e.Name, "Bedrock."); ok {
+			return &task.Error{Name: ptr("BedrockRuntime." + name), Cause: e.Cause}
+		}
+	}
+	return err
+}
+
+func ptr(s string) *string { return &s }
 
 // named gives a failure its name.
 func named(ctx, limited context.Context, r *route, err error) error {
@@ -231,11 +386,14 @@ func matches(pattern, text string) bool {
 var fields = []string{"ModelId", "Body", "Input", "Output", "ContentType", "Accept",
 	"GuardrailIdentifier", "GuardrailVersion", "Trace"}
 
-// read takes the parameters of bedrock:invokeModel from a call.
-func read(c *task.Call) (*request, error) {
+// read takes the parameters from a call.
+func (m *Models) read(ctx context.Context, c *task.Call) (*request, error) {
 	in, err := value.Parse(c.Input)
 	if err != nil || in.Kind() != value.Object {
 		return nil, awscall.BadParameters(c.Input, "The parameters must be a JSON object")
+	}
+	if c.Resource.Action == "converse" {
+		return readConverse(c, in)
 	}
 	if bad := awscall.Check(c.Input, in, fields, "ModelId", "ContentType", "Accept",
 		"GuardrailIdentifier", "GuardrailVersion", "Trace"); bad != nil {
@@ -252,8 +410,9 @@ func read(c *task.Call) (*request, error) {
 	if r.model == "" {
 		return nil, awscall.BadParameters(c.Input, "The field 'ModelId' is required but was missing")
 	}
-	if !in.Get("Input").IsAbsent() || !in.Get("Output").IsAbsent() {
-		return nil, invalid("Input and Output in S3 are not supported here yet; give the request as Body and leave Output out.")
+	r.embedding = strings.Contains(r.model, "embed")
+	if err := m.objects(ctx, in, r); err != nil {
+		return nil, err
 	}
 	for field, header := range map[string]string{
 		"GuardrailIdentifier": "X-Amzn-Bedrock-Guardrailidentifier",
@@ -269,6 +428,65 @@ func read(c *task.Call) (*request, error) {
 		if text != "" {
 			r.headers[header] = text
 		}
+	}
+	return r, nil
+}
+
+// maxInput is how large a request in S3 may be, in bytes.
+const maxInput = 25 << 20
+
+// objects reads Input from S3 and notes where Output goes.
+func (m *Models) objects(ctx context.Context, in value.Value, r *request) error {
+	place := func(field string) (string, error) {
+		v := in.Get(field)
+		if v.IsAbsent() {
+			return "", nil
+		}
+		uri := v.Get("S3Uri").Str()
+		bucket, key, ok := strings.Cut(strings.TrimPrefix(uri, "s3://"), "/")
+		if !strings.HasPrefix(uri, "s3://") || !ok || bucket == "" || key == "" {
+			return "", invalid("%s must be {\"S3Uri\": \"s3://bucket/key\"}.", field)
+		}
+		if m.config.Read == nil || m.config.Write == nil {
+			return "", invalid("%s in S3 is not supported here: this server has no object store.", field)
+		}
+		return uri, nil
+	}
+	input, err := place("Input")
+	if err != nil {
+		return err
+	}
+	if r.output, err = place("Output"); err != nil || input == "" {
+		return err
+	}
+	if !r.body.IsAbsent() {
+		return invalid("Give either Body or Input, not both.")
+	}
+	bucket, key, _ := strings.Cut(strings.TrimPrefix(input, "s3://"), "/")
+	text, err := m.config.Read(ctx, bucket, key)
+	if err != nil {
+		return invalid("Input could not be read: %v", err)
+	}
+	if len(text) > maxInput {
+		return invalid("Input has more than %d bytes.", maxInput)
+	}
+	if r.body, err = value.Parse(string(text)); err != nil {
+		return invalid("Input is not JSON: %v", err)
+	}
+	return nil
+}
+
+// converseFields are Converse's parameters.
+var converseFields = []string{"ModelId", "Messages", "System", "InferenceConfig", "ToolConfig", "GuardrailConfig",
+	"AdditionalModelRequestFields", "PromptVariables", "AdditionalModelResponseFieldPaths", "RequestMetadata", "PerformanceConfig", "ServiceTier", "OutputConfig"}
+
+func readConverse(c *task.Call, in value.Value) (*request, error) {
+	if bad := awscall.Check(c.Input, in, converseFields, "ModelId"); bad != nil {
+		return nil, bad
+	}
+	r := &request{id: c.ID, converse: true, model: in.Get("ModelId").Str(), body: in.Without("ModelId"), content: "application/json", accept: "application/json"}
+	if r.model == "" {
+		return nil, awscall.BadParameters(c.Input, "The field 'ModelId' is required but was missing")
 	}
 	return r, nil
 }

@@ -237,10 +237,11 @@ func TestRejectedRequests(t *testing.T) {
 	bad(`{"ModelId":"m","Nope":1}`, "The field 'Nope' is not supported by Step Functions")
 	bad(`{"ModelId":"m","Accept":"a\nb"}`, "The value of the field 'Accept' has an invalid format")
 	const validation = "Bedrock.ValidationException"
-	f(`{"ModelId":"m","Input":{"S3Uri":"s3://b/k"}}`, validation, "Input and Output in S3 are not supported here yet")
+	f(`{"ModelId":"m","Input":{"S3Uri":"s3://b/k"}}`, validation, "Input in S3 is not supported here")
 	f(`{"ModelId":"local.m"}`, validation, "Body has no messages")
 	f(`{"ModelId":"local.m","Body":{"messages":[{"role":"system","content":""}]}}`, validation, "A message's role")
-	f(`{"ModelId":"local.m","Body":{"messages":[{"role":"user","content":[{"type":"image"}]}]}}`, validation, "content may hold blocks of type text only")
+	f(`{"ModelId":"local.m","Body":{"messages":[{"role":"user","content":[{"type":"document"}]}]}}`, validation, `A block of type "document" cannot be passed on`)
+	f(`{"ModelId":"lockstep.lexicon-v1","Body":{"messages":[{"role":"user","content":[{"type":"image"}]}]}}`, validation, "content may hold blocks of type text only")
 	f(`{"ModelId":"lockstep.lexicon-v1","Body":{"messages":[{"role":"assistant","content":""}]}}`, validation, "The last message must be the user's")
 	if len(s.seen) > 0 {
 		t.Errorf("the server was called: %q", s.bodies)
@@ -254,7 +255,10 @@ func TestRoutes(t *testing.T) {
 			t.Errorf("%+v: error %v, want %s", r, err, want)
 		}
 	}
-	f(model.Route{Match: "a", Provider: "gpt"}, `model a: unknown provider "gpt"; there are anthropic, bedrock, lexicon, openai`)
+	f(model.Route{Match: "a", Provider: "gpt"}, `model a: unknown provider "gpt"; there are anthropic, bedrock, extractor, hash-embedder, lexicon, openai, script`)
+	f(model.Route{Match: "a", Provider: "script"}, "script is missing")
+	f(model.Route{Match: "a", Provider: "script", Script: "/none"}, "no such file")
+	f(model.Route{Match: "a", Provider: "lexicon", Rate: -1}, "its rate is below 0")
 	f(model.Route{Provider: "lexicon"}, "match is empty")
 	f(model.Route{Match: "a", Provider: "openai"}, "model is missing")
 	f(model.Route{Match: "a", Provider: "anthropic", URL: "file:///x"}, "its url is not one")
