@@ -8,7 +8,6 @@
 package awscall
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -24,6 +23,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/config"
+
+	"github.com/lockstep-run/lockstep/internal/task"
 )
 
 // Service says how AWS calls one of its services in different places.
@@ -43,6 +44,7 @@ type Client struct {
 	http    *http.Client
 	signer  *v4.Signer
 	setup   func() (setup, error)
+	roles   *roles // nil: of none but the server's own
 }
 
 // setup is what the environment and the files of the AWS configuration say. It
@@ -51,6 +53,7 @@ type setup struct {
 	endpoint    *url.URL
 	region      string
 	credentials aws.CredentialsProvider
+	custom      bool // the endpoint is not AWS's own
 }
 
 // Account says whose service is called. Empty fields stand for what the AWS
@@ -74,6 +77,9 @@ func NewFor(service Service, account Account, transport http.RoundTripper) *Clie
 	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = service.Object })
 	c := &Client{service: service, account: account, http: HTTPClient(transport), signer: signer}
 	c.setup = sync.OnceValues(c.load)
+	if service.ID != sts.ID {
+		c.roles = &roles{sts: NewFor(sts, Account{Region: account.Region, Profile: account.Profile}, transport), sessions: map[sessionKey]*session{}}
+	}
 	return c
 }
 
@@ -105,28 +111,32 @@ func (c *Client) load() (setup, error) {
 	if cfg.Region == "" {
 		return setup{}, errors.New("no AWS region: set AWS_REGION or region in the configuration")
 	}
-	text := cmp.Or(c.account.Endpoint, endpoint(c.service, &cfg))
+	text, custom := c.account.Endpoint, true
+	if text == "" {
+		text, custom = endpoint(c.service, &cfg)
+	}
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return setup{}, fmt.Errorf("the endpoint of %s is not a URL with http or https: %q", c.service.Host, text)
 	}
-	return setup{u, cfg.Region, cfg.Credentials}, nil
+	return setup{u, cfg.Region, cfg.Credentials, custom}, nil
 }
 
-func endpoint(s Service, cfg *aws.Config) string {
+// endpoint is where a service is, and whether that is not AWS's own place.
+func endpoint(s Service, cfg *aws.Config) (text string, custom bool) {
 	if !strings.EqualFold(os.Getenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"), "true") {
 		if own := os.Getenv("AWS_ENDPOINT_URL_" + s.ID); own != "" {
-			return own
+			return own, true
 		}
 	}
 	if cfg.BaseEndpoint != nil {
-		return *cfg.BaseEndpoint
+		return *cfg.BaseEndpoint, true
 	}
 	domain := "amazonaws.com"
 	if strings.HasPrefix(cfg.Region, "cn-") {
 		domain += ".cn"
 	}
-	return "https://" + s.Host + "." + cfg.Region + "." + domain
+	return "https://" + s.Host + "." + cfg.Region + "." + domain, false
 }
 
 // Request is a call to a service.
@@ -139,9 +149,11 @@ type Request struct {
 	Header http.Header
 }
 
-// Do signs r, sends it and reads the answer, limit bytes of it at most. A
-// refusal by the service is an answer too. The error is ctx's when ctx has
-// ended, an *Oversize, or says in the words of AWS's SDK why there is no answer.
+// Do signs r, sends it and reads the answer, limit bytes of it at most: in the
+// name of the role of the call under ctx (task.With), where that has one and
+// somebody answers for roles. A refusal by the service is an answer too. The
+// error is ctx's when ctx has ended, an *Oversize, a *task.Error where the role
+// could not be assumed, or says in the words of AWS's SDK why there is no answer.
 func (c *Client) Do(ctx context.Context, r *Request, limit int) (*Response, error) {
 	s, err := c.setup()
 	if err != nil {
@@ -166,10 +178,14 @@ func (c *Client) Do(ctx context.Context, r *Request, limit int) (*Response, erro
 }
 
 func (c *Client) sign(ctx context.Context, s *setup, req *http.Request, body string) error {
-	credentials, err := s.credentials.Retrieve(ctx)
+	credentials, err := c.credentialsFor(ctx, s)
 	if err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		var refused *task.Error
+		if errors.As(err, &refused) {
+			return refused
 		}
 		return fmt.Errorf("Unable to load AWS credentials from any provider in the chain: %w", err) //nolint:staticcheck // AWS's words
 	}
