@@ -201,6 +201,9 @@ func (f *serverFlags) settings(flags *pflag.FlagSet) (settings, error) {
 	if s.schedules, err = declaredSchedules(cfg.Schedules); err != nil {
 		return s, fmt.Errorf("%s: %w", f.config, err)
 	}
+	if s.triggers, err = declaredTriggers(cfg.Triggers); err != nil {
+		return s, fmt.Errorf("%s: %w", f.config, err)
+	}
 	if s.connections, err = declaredConnections(cfg.Connections); err != nil {
 		return s, fmt.Errorf("%s: %w", f.config, err)
 	}

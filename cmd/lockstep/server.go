@@ -36,6 +36,7 @@ import (
 	"github.com/lockstep-run/lockstep/internal/task/mock"
 	"github.com/lockstep-run/lockstep/internal/task/model"
 	"github.com/lockstep-run/lockstep/internal/task/service"
+	"github.com/lockstep-run/lockstep/internal/trigger"
 	"github.com/lockstep-run/lockstep/internal/worker"
 )
 
@@ -58,6 +59,7 @@ type settings struct {
 
 	connections []connection.Spec // declared, with their secrets
 	schedules   []schedule.Spec   // declared
+	triggers    []trigger.Spec    // declared, with their secrets
 
 	tasks func(*task.Registry) // registers more integrations
 	log   *slog.Logger
@@ -221,17 +223,28 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 		}
 		return schedules.Run(timed)
 	})
+	triggers := trigger.New(trigger.Config{
+		Store: st, Write: write, Key: key, Scheme: s.scheme, Objects: files, Start: start, Lasting: isRejected, Log: s.log,
+	})
+	looking, stopLooking := context.WithCancel(running)
+	srv.start(stopLooking, func() error {
+		if err := triggers.Declare(looking, s.triggers); err != nil {
+			return unlessEnded(looking, err)
+		}
+		return triggers.Run(looking)
+	})
 
 	stopping, stopPolls := context.WithCancel(running)
 	srv.stopping = stopPolls
 	mux := http.NewServeMux()
-	mux.Handle("POST /{$}", allowTime(endPollsWith(stopping, api)))
+	mux.Handle("POST /{$}", withEvents(triggers.PutEvents, allowTime(endPollsWith(stopping, api))))
 	mux.HandleFunc("GET /healthz", serveAlive)
 	mux.Handle("GET /readyz", serveReady(ready))
 	mux.Handle("GET /metrics", metrics{counts, used, w, x, st})
 	mux.HandleFunc("/api/", serveNotFound)
 	connections.Register(mux)
 	schedules.Register(mux)
+	triggers.Register(mux)
 	mux.Handle("GET /{$}", welcome{srv.url, s.scheme, s.data})
 	handler, err := withObjects(mux, files, s.log)
 	if err != nil {

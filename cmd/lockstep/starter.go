@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/lockstep-run/lockstep/internal/config"
 	"github.com/lockstep-run/lockstep/internal/schedule"
 	"github.com/lockstep-run/lockstep/internal/task/awscall"
+	"github.com/lockstep-run/lockstep/internal/trigger"
 )
 
 // starter starts executions through the API, so that what starts them by itself
@@ -46,6 +49,43 @@ func (s starter) start(ctx context.Context, machineARN, name, input string) (str
 		return "", &schedule.Rejected{Err: err}
 	}
 	return "", err
+}
+
+// isRejected reports whether an error of start lasts.
+func isRejected(err error) bool {
+	var rejected *schedule.Rejected
+	return errors.As(err, &rejected)
+}
+
+// withEvents has events answer calls of EventBridge's API, and next all others.
+func withEvents(events http.HandlerFunc, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.Header.Get("X-Amz-Target"), "AWSEvents.") {
+			events(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// declaredTriggers are those of the configuration file, with their secrets.
+func declaredTriggers(in []config.Trigger) (all []trigger.Spec, err error) {
+	for _, c := range in {
+		s := trigger.Spec{
+			Name: c.Name, Type: c.Type, Description: c.Description, Machine: c.Machine, Paused: c.Paused, Scheme: c.Scheme, Header: c.Header,
+			Pattern: c.Pattern, Bucket: c.Bucket, Prefix: c.Prefix, Suffix: c.Suffix,
+		}
+		if c.Secret != "" {
+			if s.Secret, err = readReference(c.Secret); err != nil {
+				return nil, fmt.Errorf("trigger %s: %w", c.Name, err)
+			}
+		}
+		if err := s.Validate(); err != nil {
+			return nil, fmt.Errorf("trigger %s: %w", c.Name, err)
+		}
+		all = append(all, s)
+	}
+	return all, nil
 }
 
 // declaredSchedules are those of the configuration file.

@@ -60,6 +60,9 @@ func (s Scheme) Schedule(name string) string {
 	return s.prefix("scheduler") + "schedule/default/" + name
 }
 
+// Rule names one of EventBridge's rules, of the default bus: what a trigger is there.
+func (s Scheme) Rule(name string) string { return s.prefix("events") + "rule/" + name }
+
 // Name is an ARN taken apart: arn:Partition:Service:Region:Account:Type:Parts.
 type Name struct {
 	Partition, Service, Region, Account string

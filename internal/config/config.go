@@ -39,6 +39,7 @@ type Config struct {
 	Egress      Egress       `yaml:"egress"`      // where state machines may call
 	Connections []Connection `yaml:"connections"` // by name; what authorizes these calls
 	Schedules   []Schedule   `yaml:"schedules"`   // by name; what starts executions at times
+	Triggers    []Trigger    `yaml:"triggers"`    // by name; what starts executions when something happens
 }
 
 // Limits are what executions may have beyond AWS's quotas. Zero fields are those
@@ -102,7 +103,7 @@ type Gate struct {
 
 // keys are the fields of each mapping, in the order of messages.
 var (
-	configKeys   = []string{"listen", "data", "region", "account", "functions", "models", "gates", "logs", "limits", "throttle", "egress", "connections", "schedules"}
+	configKeys   = []string{"listen", "data", "region", "account", "functions", "models", "gates", "logs", "limits", "throttle", "egress", "connections", "schedules", "triggers"}
 	limitKeys    = []string{"payload", "history", "machines"}
 	functionKeys = []string{"url"}
 	modelKeys    = []string{"match", "provider", "model", "url", "key_env", "timeout", "script", "rate"}
@@ -206,6 +207,8 @@ func (r *reader) config(c *Config, n *yaml.Node) {
 			c.Connections = r.connections(v)
 		case "schedules":
 			c.Schedules = r.schedules(v)
+		case "triggers":
+			c.Triggers = r.triggers(v)
 		}
 	})
 }
