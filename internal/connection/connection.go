@@ -132,7 +132,7 @@ var (
 
 // Validate says what is wrong with s, nil if it can be kept.
 func (s *Spec) Validate() error {
-	need := map[string]string{}
+	var need map[string]string
 	switch s.Kind {
 	case Basic:
 		need = map[string]string{"username": s.Username, "password": s.Password}
