@@ -81,7 +81,9 @@ type Result struct {
 	Function bool
 }
 
-// Compile reads an expression. The error is an *Error.
+// Compile reads an expression. The error is an *Error. Bytes that are not UTF-8
+// stand for U+FFFD, but for halves of surrogate pairs, which JavaScript's strings
+// may hold.
 func Compile(text string) (expr *Expr, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -92,6 +94,7 @@ func Compile(text string) (expr *Expr, err error) {
 			expr, err = nil, f.error(text)
 		}
 	}()
+	text = decoded(text)
 	tree := shape(parse(text))
 	k := &compiler{dialect: builtins, outerIdx: map[string]int{}}
 	e := &Expr{text: text}

@@ -351,3 +351,28 @@ func (w *jsonWriter) text(s string) {
 	piece(s[start:])
 	w.out = append(w.out, '"')
 }
+
+// decoded replaces the bytes of s that are neither UTF-8 nor the encoding of half a
+// surrogate pair.
+func decoded(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		if r == utf8.RuneError && n == 1 {
+			if half := s[i:]; len(half) >= 3 && half[0] == 0xED && half[1]&0xE0 == 0xA0 && half[2]&0xC0 == 0x80 {
+				b.WriteString(half[:3])
+				i += 3
+				continue
+			}
+			b.WriteRune(utf8.RuneError)
+			i++
+			continue
+		}
+		b.WriteString(s[i : i+n])
+		i += n
+	}
+	return b.String()
+}

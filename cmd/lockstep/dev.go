@@ -74,6 +74,7 @@ func runDev(ctx context.Context, out io.Writer, s settings) error {
 	if err != nil {
 		return explain(err, s.data)
 	}
+	defer srv.reloadAtHangup(s.log)()
 	fmt.Fprintf(out, `Lockstep is ready at %s
   data      %s
   store     %s
@@ -186,7 +187,7 @@ func (f *serverFlags) settings(flags *pflag.FlagSet) (settings, error) {
 	s := settings{
 		listen: choose("listen", f.listen, cfg.Listen),
 		data:   choose("data", f.data, cfg.Data),
-		scheme: arn.Default, functions: cfg.Functions, models: cfg.Models, gates: cfg.Gates, logs: cfg.Logs,
+		scheme: arn.Default, config: f.config, functions: cfg.Functions, models: cfg.Models, gates: cfg.Gates, logs: cfg.Logs,
 		limits: cfg.Limits, throttle: f.throttle || cfg.Throttle && !flags.Changed("throttle"), retention: f.retention, objects: cmp.Or(f.objects, objectsByEnvironment()),
 		log:   slog.New(slog.NewTextHandler(os.Stderr, nil)),
 		fatal: endBroken,

@@ -22,6 +22,7 @@ import (
 	"github.com/lockstep-run/lockstep/internal/egress"
 	"github.com/lockstep-run/lockstep/internal/engine"
 	"github.com/lockstep-run/lockstep/internal/express"
+	"github.com/lockstep-run/lockstep/internal/fn"
 	"github.com/lockstep-run/lockstep/internal/logs"
 	"github.com/lockstep-run/lockstep/internal/maprun"
 	"github.com/lockstep-run/lockstep/internal/objects"
@@ -30,9 +31,9 @@ import (
 	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/store/sqlite"
 	"github.com/lockstep-run/lockstep/internal/task"
+	"github.com/lockstep-run/lockstep/internal/task/awsmodel"
 	"github.com/lockstep-run/lockstep/internal/task/gate"
 	httptask "github.com/lockstep-run/lockstep/internal/task/http"
-	"github.com/lockstep-run/lockstep/internal/task/lambda"
 	"github.com/lockstep-run/lockstep/internal/task/mock"
 	"github.com/lockstep-run/lockstep/internal/task/model"
 	"github.com/lockstep-run/lockstep/internal/task/service"
@@ -46,6 +47,7 @@ type settings struct {
 	data   string // directory
 	scheme arn.Scheme
 
+	config    string // the configuration file; "": none
 	functions map[string]config.Function
 	models    []config.Model
 	gates     []config.Gate
@@ -72,7 +74,8 @@ type server struct {
 	data   string // directory
 	scheme arn.Scheme
 
-	failed   chan error // has the reason when the server ends by itself
+	failed   chan error   // has the reason when the server ends by itself
+	reload   func() error // reads what the configuration says of functions again
 	stopping context.CancelFunc
 	stop     []func(context.Context) error // what Close does, last first
 }
@@ -102,11 +105,11 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 		return nil, err
 	}
 
-	functions, err := lambda.New(lambda.Config{Region: s.scheme.Region, Functions: lambdaFunctions(s.functions)})
+	tasks := task.NewRegistry()
+	local, functions, err := srv.openFunctions(s, tasks)
 	if err != nil {
 		return nil, err
 	}
-	srv.onClose(func(context.Context) error { return functions.Close() })
 	files, err := objects.Open(ctx, s.objects, objects.Options{Dir: filepath.Join(s.data, "objects"), Region: s.scheme.Region})
 	if err != nil {
 		return nil, err
@@ -120,7 +123,6 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	}
 	srv.onClose(func(context.Context) error { return models.Close() })
 
-	tasks := task.NewRegistry()
 	tasks.AddLambda(functions)
 	tasks.Add("lambda:invoke", functions)
 	tasks.Add("bedrock:invokeModel", models)
@@ -198,7 +200,7 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	mapRuns.Connect(w, x)
 	api := awsapi.NewServer(st, w, awsapi.Config{
 		Scheme: s.scheme, Logger: s.log, Tasks: w, Express: x, MapRuns: mapRuns, LogGroup: records.Exists, TestCases: tests,
-		LimitsOf: limitsOf(s.limits), MaxPayload: s.limits.LargestPayload(), Throttle: s.throttle,
+		LimitsOf: limitsOf(s.limits), MaxPayload: s.limits.LargestPayload(), Throttle: s.throttle, Lacks: awsmodel.Lacks,
 	})
 	services := service.New(service.Config{Region: s.scheme.Region, States: api, Ended: endOf(w)})
 	srv.onClose(func(context.Context) error { return services.Close() })
@@ -206,6 +208,8 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	if s.tasks != nil {
 		s.tasks(tasks)
 	}
+
+	local.Start()
 
 	srv.start(stopWorker, func() error { return w.Run(running) })
 	ready := &atomic.Bool{}
@@ -240,11 +244,14 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	mux.Handle("POST /{$}", withEvents(triggers.PutEvents, allowTime(endPollsWith(stopping, api))))
 	mux.HandleFunc("GET /healthz", serveAlive)
 	mux.Handle("GET /readyz", serveReady(ready))
-	mux.Handle("GET /metrics", metrics{counts, used, w, x, st})
+	mux.Handle("GET /metrics", metrics{counts, used, w, x, st, local})
 	mux.HandleFunc("/api/", serveNotFound)
 	connections.Register(mux)
 	schedules.Register(mux)
 	triggers.Register(mux)
+	for _, path := range fn.Paths {
+		mux.Handle(path, endFunctionPollsWith(stopping, local))
+	}
 	mux.Handle("GET /{$}", welcome{srv.url, s.scheme, s.data})
 	handler, err := withObjects(mux, files, s.log)
 	if err != nil {
@@ -420,14 +427,6 @@ func ignoreClosed(err error) error {
 		return nil
 	}
 	return err
-}
-
-func lambdaFunctions(in map[string]config.Function) map[string]lambda.Function {
-	out := make(map[string]lambda.Function, len(in))
-	for name, f := range in {
-		out[name] = lambda.Function{URL: f.URL}
-	}
-	return out
 }
 
 func modelRoutes(in []config.Model) []model.Route {

@@ -48,40 +48,19 @@ func (r *reader) egress(n *yaml.Node, to *Egress) {
 	r.fields(n, "egress", egressKeys, func(key string, v *yaml.Node) {
 		switch key {
 		case "allow":
-			r.texts(v, key, func(v *yaml.Node, text string) { to.Allow = append(to.Allow, text) })
+			to.Allow = r.texts(v, key)
 		case "ports":
-			r.texts(v, key, func(v *yaml.Node, text string) {
+			for _, text := range r.texts(v, key) {
 				port, err := strconv.Atoi(text)
 				if err != nil || port < 1 || port > 65535 {
 					r.problem(v, "there is no port %.20q", text)
 				}
 				to.Ports = append(to.Ports, port)
-			})
+			}
 		case "proxy":
 			r.flag(v, key, &to.Proxy)
 		}
 	})
-}
-
-// texts reads a list of texts, or one that stands alone.
-func (r *reader) texts(n *yaml.Node, key string, each func(v *yaml.Node, text string)) {
-	n = resolve(n)
-	items := n.Content
-	switch {
-	case isNull(n):
-		return
-	case n.Kind == yaml.ScalarNode:
-		items = []*yaml.Node{n}
-	case n.Kind != yaml.SequenceNode:
-		r.problem(n, "%s must be a list of texts", key)
-		return
-	}
-	for _, v := range items {
-		var text string
-		if r.text(v, "an entry of "+key, &text) {
-			each(v, text)
-		}
-	}
 }
 
 func (r *reader) connections(n *yaml.Node) (all []Connection) {

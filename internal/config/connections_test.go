@@ -53,7 +53,7 @@ func TestConnectionMistakes(t *testing.T) {
 	f("connections: {a: {type: basics}}", `unknown type "basics"; did you mean basic?`)
 	f("connections: {a: {}}", "connection a needs type: one of api_key, basic, oauth_client_credentials")
 	f("connections: {a: {typ: basic}}", `unknown key "typ" in connection a; did you mean type?`)
-	f("egress: {allow: {a: b}}", "allow must be a list of texts")
+	f("egress: {allow: {a: b}}", "allow must be a list")
 	f("egress: {ports: [http]}", `there is no port "http"`)
 	f("egress: {allowed: x}", `unknown key "allowed" in egress; did you mean allow?`)
 }

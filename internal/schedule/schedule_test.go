@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,13 +35,13 @@ type world struct {
 	started map[string]string // input by name
 	log     *[]string         // "time name", in order
 	fail    func(name string) error
-	crash   *bool // writes fail
+	crash   *atomic.Bool // writes fail
 }
 
 var ctx = context.Background()
 
 func open(t *testing.T, st store.Store) *world {
-	w := &world{T: t, store: st, mu: &sync.Mutex{}, started: map[string]string{}, log: new([]string), crash: new(bool)}
+	w := &world{T: t, store: st, mu: &sync.Mutex{}, started: map[string]string{}, log: new([]string), crash: &atomic.Bool{}}
 	w.restart()
 	return w
 }
@@ -50,7 +51,7 @@ func (w *world) restart() {
 	w.Schedules = schedule.New(schedule.Config{
 		Store: w.store, Scheme: arn.Default, Log: slog.New(slog.DiscardHandler),
 		Write: func(ctx context.Context, do func(context.Context, store.Tx) error) error {
-			if *w.crash {
+			if w.crash.Load() {
 				return errors.New("crashed")
 			}
 			w.mu.Lock()
@@ -224,10 +225,10 @@ func TestCrash(t *testing.T) {
 	inBubble(t, func(w *world) {
 		w.put(schedule.Spec{Name: "a", Expression: "cron(0 * * * ? *)"})
 		w.pass(30*time.Minute, "01 00:00:00 a-20000101T000000Z")
-		*w.crash = true
+		w.crash.Store(true)
 		w.pass(31*time.Minute, "01 01:00:00 a-20000101T010000Z")
 		w.stop()
-		*w.crash = false
+		w.crash.Store(false)
 		w.restart()
 		w.pass(0)
 		if v, err := w.Get(ctx, "a"); err != nil || v.Next != "2000-01-01T02:00:00Z" || v.Last != "2000-01-01T01:00:00Z" {
@@ -239,16 +240,19 @@ func TestCrash(t *testing.T) {
 
 func TestFailures(t *testing.T) {
 	inBubble(t, func(w *world) {
-		failing := true
+		failing := &atomic.Bool{}
+		failing.Store(true)
+		w.mu.Lock()
 		w.fail = func(name string) error {
 			switch {
 			case strings.HasPrefix(name, "gone"):
 				return &schedule.Rejected{Err: errors.New("there is no such machine")}
-			case failing:
+			case failing.Load():
 				return errors.New("too much is under way")
 			}
 			return nil
 		}
+		w.mu.Unlock()
 		w.put(schedule.Spec{Name: "gone", Expression: "cron(0 * * * ? *)"})
 		w.put(schedule.Spec{Name: "busy", Expression: "at(2000-01-01T01:00:00)"})
 		w.pass(61*time.Minute + 30*time.Second)
@@ -258,7 +262,7 @@ func TestFailures(t *testing.T) {
 		if v, err := w.Get(ctx, "busy"); err != nil || v.Error != "too much is under way" || v.Next != "2000-01-01T01:00:00Z" {
 			t.Errorf("%+v %v", v, err)
 		}
-		failing = false
+		failing.Store(false)
 		w.pass(5*time.Minute, "01 01:02:06 busy-20000101T010000Z")
 		if v, err := w.Get(ctx, "busy"); err != nil || v.Error != "" || v.Next != "" {
 			t.Errorf("%+v %v", v, err)
@@ -273,6 +277,8 @@ func TestInput(t *testing.T) {
 		time.Sleep(0)
 		synctest.Wait()
 		want := `{"at":"2000-01-01T00:00:00Z","by":"arn:aws:scheduler:us-east-1:123456789012:schedule/default/a","id":"2f1d36b7-7c1b-1e6c-6c6b-5f5d2b9e6a49","n":"1"}`
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		got := w.started["a-20000101T000000Z"]
 		if len(got) != len(want) || got[:90] != want[:90] || w.started["b-20000101T000000Z"] != "{}" {
 			t.Errorf("%q", w.started)

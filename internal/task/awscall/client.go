@@ -8,6 +8,7 @@
 package awscall
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -30,8 +31,11 @@ import (
 // Service says how AWS calls one of its services in different places.
 type Service struct {
 	ID          string // in AWS_ENDPOINT_URL_<ID>: "LAMBDA", "BEDROCK_RUNTIME"
-	Host        string // in front of the region: "lambda", "bedrock-runtime"
+	Host        string // in front of the region: "lambda", or whole: "sts.{region}.amazonaws.com"
 	SigningName string // in signatures: "lambda", "bedrock"
+	// SigningRegion is the region in signatures where that is always the same one at
+	// AWS's own endpoint.
+	SigningRegion string
 	// Object says that the service is an object store: paths are signed as they
 	// are sent, and the body's hash is sent along.
 	Object bool
@@ -51,9 +55,9 @@ type Client struct {
 // is read at the first call: whoever never calls AWS needs no such files.
 type setup struct {
 	endpoint    *url.URL
+	elsewhere   bool // the endpoint is not AWS's own
 	region      string
 	credentials aws.CredentialsProvider
-	custom      bool // the endpoint is not AWS's own
 }
 
 // Account says whose service is called. Empty fields stand for what the AWS
@@ -86,7 +90,7 @@ func NewFor(service Service, account Account, transport http.RoundTripper) *Clie
 // NewLocal makes a client of a service that handler answers for, in this process.
 // Its requests are not signed.
 func NewLocal(handler http.Handler) *Client {
-	s := setup{endpoint: &url.URL{Scheme: "http", Host: "localhost"}}
+	s := setup{endpoint: &url.URL{Scheme: "http", Host: "localhost"}, elsewhere: true}
 	return &Client{http: HTTPClient(local{handler}), setup: func() (setup, error) { return s, nil }}
 }
 
@@ -94,6 +98,13 @@ func NewLocal(handler http.Handler) *Client {
 func (c *Client) Endpoint() (*url.URL, error) {
 	s, err := c.setup()
 	return s.endpoint, err
+}
+
+// Elsewhere reports whether the endpoint is another than AWS's own: a host whose
+// name takes no prefix.
+func (c *Client) Elsewhere() bool {
+	s, _ := c.setup()
+	return s.elsewhere
 }
 
 func (c *Client) load() (setup, error) {
@@ -111,19 +122,23 @@ func (c *Client) load() (setup, error) {
 	if cfg.Region == "" {
 		return setup{}, errors.New("no AWS region: set AWS_REGION or region in the configuration")
 	}
-	text, custom := c.account.Endpoint, true
-	if text == "" {
-		text, custom = endpoint(c.service, &cfg)
+	text, elsewhere := endpoint(c.service, &cfg)
+	if c.account.Endpoint != "" {
+		text, elsewhere = c.account.Endpoint, true
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return setup{}, fmt.Errorf("the endpoint of %s is not a URL with http or https: %q", c.service.Host, text)
 	}
-	return setup{u, cfg.Region, cfg.Credentials, custom}, nil
+	region := cfg.Region
+	if !elsewhere {
+		region = cmp.Or(c.service.SigningRegion, region)
+	}
+	return setup{u, elsewhere, region, cfg.Credentials}, nil
 }
 
 // endpoint is where a service is, and whether that is not AWS's own place.
-func endpoint(s Service, cfg *aws.Config) (text string, custom bool) {
+func endpoint(s Service, cfg *aws.Config) (text string, elsewhere bool) {
 	if !strings.EqualFold(os.Getenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"), "true") {
 		if own := os.Getenv("AWS_ENDPOINT_URL_" + s.ID); own != "" {
 			return own, true
@@ -132,21 +147,35 @@ func endpoint(s Service, cfg *aws.Config) (text string, custom bool) {
 	if cfg.BaseEndpoint != nil {
 		return *cfg.BaseEndpoint, true
 	}
-	domain := "amazonaws.com"
-	if strings.HasPrefix(cfg.Region, "cn-") {
-		domain += ".cn"
+	host := s.Host
+	if !strings.Contains(host, "amazonaws.com") && !strings.Contains(host, "api.aws") {
+		host += ".{region}.amazonaws.com"
 	}
-	return "https://" + s.Host + "." + cfg.Region + "." + domain, false
+	host = strings.ReplaceAll(host, "{region}", cfg.Region)
+	if strings.HasPrefix(cfg.Region, "cn-") {
+		host = strings.Replace(host, "amazonaws.com", "amazonaws.com.cn", 1)
+	}
+	return "https://" + host, false
 }
 
 // Request is a call to a service.
 type Request struct {
 	Method string   // "": POST
 	Path   []string // its segments, not yet escaped
-	Query  string   // escaped
-	Body   string
+	// EscapedPath, if set, is the path in the place of Path, from its slash on.
+	EscapedPath string
+	Query       string // escaped
+	Body        string
 	// Header has the request's own headers under their canonical names.
 	Header http.Header
+	// HostPrefix stands in front of the host's name, "bucket.", where the host is
+	// AWS's own.
+	HostPrefix string
+	// Host, if set, is the name that the request is for where the endpoint is
+	// another than AWS's own.
+	Host         string
+	Unsigned     bool // the service lets anybody call
+	UnsignedBody bool // the signature leaves the body out
 }
 
 // Do signs r, sends it and reads the answer, limit bytes of it at most: in the
@@ -160,7 +189,17 @@ func (c *Client) Do(ctx context.Context, r *Request, limit int) (*Response, erro
 		return nil, err
 	}
 	u := *s.endpoint
-	u.Path, u.RawPath = joinPath(&u, r.Path)
+	if r.EscapedPath == "" {
+		u.Path, u.RawPath = joinPath(&u, r.Path)
+	} else {
+		u.RawPath = strings.TrimSuffix(u.EscapedPath(), "/") + r.EscapedPath
+		if u.Path, err = url.PathUnescape(u.RawPath); err != nil {
+			return nil, fmt.Errorf("the path %q: %w", r.EscapedPath, err)
+		}
+	}
+	if r.HostPrefix != "" && !s.elsewhere {
+		u.Host = r.HostPrefix + u.Host
+	}
 	u.RawQuery = r.Query
 	req, err := newRequest(ctx, r.Method, &u, r.Body)
 	if err != nil {
@@ -169,15 +208,18 @@ func (c *Client) Do(ctx context.Context, r *Request, limit int) (*Response, erro
 	for name, values := range r.Header {
 		req.Header[name] = values
 	}
-	if s.credentials != nil {
-		if err := c.sign(ctx, &s, req, r.Body); err != nil {
+	if r.Host != "" && s.elsewhere {
+		req.Host = r.Host
+	}
+	if s.credentials != nil && !r.Unsigned {
+		if err := c.sign(ctx, &s, req, r); err != nil {
 			return nil, err
 		}
 	}
 	return Send(c.http, req, limit)
 }
 
-func (c *Client) sign(ctx context.Context, s *setup, req *http.Request, body string) error {
+func (c *Client) sign(ctx context.Context, s *setup, req *http.Request, r *Request) error {
 	credentials, err := c.credentialsFor(ctx, s)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -189,8 +231,11 @@ func (c *Client) sign(ctx context.Context, s *setup, req *http.Request, body str
 		}
 		return fmt.Errorf("Unable to load AWS credentials from any provider in the chain: %w", err) //nolint:staticcheck // AWS's words
 	}
-	sum := sha256.Sum256([]byte(body))
+	sum := sha256.Sum256([]byte(r.Body))
 	hash := hex.EncodeToString(sum[:])
+	if r.UnsignedBody {
+		hash = "UNSIGNED-PAYLOAD"
+	}
 	if c.service.Object {
 		req.Header["X-Amz-Content-Sha256"] = []string{hash}
 	}
@@ -209,14 +254,14 @@ func joinPath(base *url.URL, segments []string) (plain, escaped string) {
 	escaped = strings.TrimSuffix(base.EscapedPath(), "/")
 	for _, s := range segments {
 		plain += "/" + s
-		escaped += "/" + escapeSegment(s)
+		escaped += "/" + EscapePath(s)
 	}
 	return plain, escaped
 }
 
-// escapeSegment escapes all but RFC 3986's unreserved characters, as AWS's SDKs
+// EscapePath makes s a segment of a path: it escapes all but RFC 3986's unreserved characters, as AWS's SDKs
 // do: a colon too, unlike url.PathEscape.
-func escapeSegment(s string) string {
+func EscapePath(s string) string {
 	const hexDigits = "0123456789ABCDEF"
 	out := make([]byte, 0, len(s)+16)
 	for i := range len(s) {

@@ -47,7 +47,7 @@ type session struct {
 // own is not AWS, and most that answer there know nothing of roles: it is called
 // with the server's own credentials.
 func (s *setup) servesSTS() bool {
-	return s.credentials != nil && (!s.custom || os.Getenv("AWS_ENDPOINT_URL_STS") != "")
+	return s.credentials != nil && (!s.elsewhere || os.Getenv("AWS_ENDPOINT_URL_STS") != "")
 }
 
 // credentialsFor are those that a call under ctx is signed with.
