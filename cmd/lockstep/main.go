@@ -59,7 +59,7 @@ It is one program that keeps everything in one file.`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newDemoCommand(), newDevCommand(), newValidateCommand(), newTestCommand(), newFnCommand(), newExampleCommand(), newImportCommand(), newBenchCommand(), newVersionCommand())
+	root.AddCommand(newDemoCommand(), newDevCommand(), newValidateCommand(), newTestCommand(), newFnCommand(), newExampleCommand(), newImportCommand(), newConnectionCommand(), newScheduleCommand(), newTriggerCommand(), newBenchCommand(), newVersionCommand())
 	return root
 }
 

@@ -18,12 +18,16 @@ import (
 	"github.com/lockstep-run/lockstep/internal/arn"
 	"github.com/lockstep-run/lockstep/internal/awsapi"
 	"github.com/lockstep-run/lockstep/internal/config"
+	"github.com/lockstep-run/lockstep/internal/connection"
+	"github.com/lockstep-run/lockstep/internal/egress"
 	"github.com/lockstep-run/lockstep/internal/engine"
 	"github.com/lockstep-run/lockstep/internal/express"
 	"github.com/lockstep-run/lockstep/internal/fn"
 	"github.com/lockstep-run/lockstep/internal/logs"
 	"github.com/lockstep-run/lockstep/internal/maprun"
 	"github.com/lockstep-run/lockstep/internal/objects"
+	"github.com/lockstep-run/lockstep/internal/schedule"
+	"github.com/lockstep-run/lockstep/internal/seal"
 	"github.com/lockstep-run/lockstep/internal/status"
 	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/store/sqlite"
@@ -31,9 +35,11 @@ import (
 	"github.com/lockstep-run/lockstep/internal/task/awscall"
 	"github.com/lockstep-run/lockstep/internal/task/awsmodel"
 	"github.com/lockstep-run/lockstep/internal/task/gate"
+	httptask "github.com/lockstep-run/lockstep/internal/task/http"
 	"github.com/lockstep-run/lockstep/internal/task/mock"
 	"github.com/lockstep-run/lockstep/internal/task/model"
 	"github.com/lockstep-run/lockstep/internal/task/service"
+	"github.com/lockstep-run/lockstep/internal/trigger"
 	"github.com/lockstep-run/lockstep/internal/worker"
 )
 
@@ -51,8 +57,13 @@ type settings struct {
 	mocks     *mock.Config // nil: none
 	limits    config.Limits
 	throttle  bool
-	retention time.Duration // of Express executions that have ended
-	objects   string        // where they are, see objects.Open; "": in the data directory
+	retention time.Duration  // of Express executions that have ended
+	egress    *egress.Policy // where state machines may call; nil: what is public
+	objects   string         // where they are, see objects.Open; "": in the data directory
+
+	connections []connection.Spec // declared, with their secrets
+	schedules   []schedule.Spec   // declared
+	triggers    []trigger.Spec    // declared, with their secrets
 
 	tasks func(*task.Registry) // registers more integrations
 	log   *slog.Logger
@@ -147,11 +158,32 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	if bus := status.Bus(s.scheme.Region, awscall.Transport()); bus != nil {
 		changes = status.New(status.Config{Store: st, Scheme: s.scheme, Log: s.log, Send: bus})
 	}
+	if s.egress == nil {
+		if s.egress, err = egressPolicy(config.Egress{}); err != nil {
+			return nil, err
+		}
+	}
+	var w *worker.Worker // every write goes through it, once it is there
+	write := func(ctx context.Context, do func(context.Context, store.Tx) error) error { return w.Write(ctx, do) }
+	calls := s.egress.Client()
+	key := seal.At(filepath.Join(s.data, seal.FileName))
+	connections, err := connection.New(connection.Config{
+		Store: st, Write: write, Key: key, Scheme: s.scheme, Client: calls, Declared: s.connections,
+	})
+	if err != nil {
+		return nil, err
+	}
+	apis := httptask.New(httptask.Config{
+		Region: s.scheme.Region, Transport: calls.Transport, Connections: connections, Refused: refusedByPolicy, MaxResult: s.limits.LargestPayload(),
+	})
+	srv.onClose(func(context.Context) error { return apis.Close() })
+	tasks.Add("http:invoke", apis)
+
 	counts := &executionCounts{}
 	running, stopWorker := context.WithCancel(context.WithoutCancel(ctx))
 	items, stopItems := context.WithCancel(running)
 	mapRuns := maprun.New(items, maprun.Config{Store: st, Scheme: s.scheme, Objects: files, Log: s.log})
-	w, err := worker.New(running, st, tasks, worker.Config{
+	w, err = worker.New(running, st, tasks, worker.Config{
 		Scheme: s.scheme, Log: s.log, Fatal: s.fatal, LogOf: logOf(records), LimitsOf: limitsOf(s.limits), MapRuns: mapRuns,
 		Committed: func(c *store.ExecutionCommit) {
 			counts.committed(c)
@@ -202,14 +234,37 @@ func openServer(ctx context.Context, s settings) (_ *server, err error) {
 	}
 	srv.onClose(func(context.Context) error { api.Close(); return nil })
 
+	start := newStarter(api).start
+	schedules := schedule.New(schedule.Config{Store: st, Write: write, Scheme: s.scheme, Start: start, Log: s.log})
+	timed, stopTimed := context.WithCancel(running)
+	srv.start(stopTimed, func() error {
+		if err := schedules.Declare(timed, s.schedules); err != nil {
+			return unlessEnded(timed, err)
+		}
+		return schedules.Run(timed)
+	})
+	triggers := trigger.New(trigger.Config{
+		Store: st, Write: write, Key: key, Scheme: s.scheme, Objects: files, Start: start, Lasting: isRejected, Log: s.log,
+	})
+	looking, stopLooking := context.WithCancel(running)
+	srv.start(stopLooking, func() error {
+		if err := triggers.Declare(looking, s.triggers); err != nil {
+			return unlessEnded(looking, err)
+		}
+		return triggers.Run(looking)
+	})
+
 	stopping, stopPolls := context.WithCancel(running)
 	srv.stopping = stopPolls
 	mux := http.NewServeMux()
-	mux.Handle("POST /{$}", allowTime(endPollsWith(stopping, api)))
+	mux.Handle("POST /{$}", withEvents(triggers.PutEvents, allowTime(endPollsWith(stopping, api))))
 	mux.HandleFunc("GET /healthz", serveAlive)
 	mux.Handle("GET /readyz", serveReady(ready))
 	mux.Handle("GET /metrics", metrics{counts, used, w, x, st, local})
 	mux.HandleFunc("/api/", serveNotFound)
+	connections.Register(mux)
+	schedules.Register(mux)
+	triggers.Register(mux)
 	for _, path := range fn.Paths {
 		mux.Handle(path, endFunctionPollsWith(stopping, local))
 	}
@@ -373,6 +428,14 @@ func isLoopback(host string) bool {
 	}
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback()
+}
+
+// unlessEnded is err, or nil where ctx has ended, which is then the reason.
+func unlessEnded(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 func ignoreClosed(err error) error {

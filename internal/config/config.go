@@ -35,6 +35,11 @@ type Config struct {
 	Logs      []Log               `yaml:"logs"`      // the first that matches counts
 	Limits    Limits              `yaml:"limits"`    // of executions
 	Throttle  bool                `yaml:"throttle"`  // calls beyond the rates of AWS
+
+	Egress      Egress       `yaml:"egress"`      // where state machines may call
+	Connections []Connection `yaml:"connections"` // by name; what authorizes these calls
+	Schedules   []Schedule   `yaml:"schedules"`   // by name; what starts executions at times
+	Triggers    []Trigger    `yaml:"triggers"`    // by name; what starts executions when something happens
 }
 
 // Limits are what executions may have beyond AWS's quotas. Zero fields are those
@@ -113,7 +118,7 @@ type Gate struct {
 
 // keys are the fields of each mapping, in the order of messages.
 var (
-	configKeys   = []string{"listen", "data", "region", "account", "functions", "models", "gates", "logs", "limits", "throttle"}
+	configKeys   = []string{"listen", "data", "region", "account", "functions", "models", "gates", "logs", "limits", "throttle", "egress", "connections", "schedules", "triggers"}
 	limitKeys    = []string{"payload", "history", "machines"}
 	functionKeys = []string{"url", "command", "worker", "dir", "handler", "timeout", "memory", "concurrency", "idle", "env", "pass_env", "retries", "retry_delay", "dead_letter"}
 	modelKeys    = []string{"match", "provider", "model", "url", "key_env", "timeout", "script", "rate"}
@@ -211,6 +216,14 @@ func (r *reader) config(c *Config, n *yaml.Node) {
 			r.limits(v, "limits", limitKeys, &c.Limits)
 		case "throttle":
 			r.flag(v, key, &c.Throttle)
+		case "egress":
+			r.egress(v, &c.Egress)
+		case "connections":
+			c.Connections = r.connections(v)
+		case "schedules":
+			c.Schedules = r.schedules(v)
+		case "triggers":
+			c.Triggers = r.triggers(v)
 		}
 	})
 }

@@ -52,6 +52,8 @@ type Store struct {
 	results    map[store.MapRunID][][]byte
 
 	starts map[store.ExecutionID]store.ExpressStart
+
+	settings map[settingKey]store.Setting
 }
 
 var _ store.Store = (*Store)(nil)
@@ -60,6 +62,8 @@ type name struct {
 	machine store.MachineID
 	name    string
 }
+
+type settingKey struct{ kind, name string }
 
 type version struct {
 	machine store.MachineID
@@ -98,6 +102,8 @@ func New() *Store {
 		results:   map[store.MapRunID][][]byte{},
 
 		starts: map[store.ExecutionID]store.ExpressStart{},
+
+		settings: map[settingKey]store.Setting{},
 	}
 	rand.Read(s.secret[:])
 	return s

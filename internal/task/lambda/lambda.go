@@ -128,6 +128,7 @@ func (l *Caller) Run(ctx context.Context, c *task.Call) (task.Result, error) {
 func (l *Caller) invoke(ctx context.Context, inv *invocation) (*awscall.Response, error) {
 	r, err := l.send(ctx, inv)
 	var long *awscall.Oversize
+	var refused *task.Error
 	switch {
 	case err == nil:
 		return r, failure(inv, r)
@@ -136,6 +137,8 @@ func (l *Caller) invoke(ctx context.Context, inv *invocation) (*awscall.Response
 	case errors.As(err, &long):
 		return nil, task.Fail("States.DataLimitExceeded", "The state/task '"+inv.resource+
 			"' returned a result with a size exceeding the maximum number of bytes service limit.")
+	case errors.As(err, &refused):
+		return nil, refused
 	}
 	return nil, task.Fail("Lambda.SdkClientException", err.Error())
 }
