@@ -21,24 +21,14 @@ import (
 	"github.com/lockstep-run/lockstep/internal/connection"
 	"github.com/lockstep-run/lockstep/internal/egress"
 	"github.com/lockstep-run/lockstep/internal/engine"
-	"github.com/lockstep-run/lockstep/internal/express"
-	"github.com/lockstep-run/lockstep/internal/fn"
 	"github.com/lockstep-run/lockstep/internal/logs"
-	"github.com/lockstep-run/lockstep/internal/maprun"
 	"github.com/lockstep-run/lockstep/internal/objects"
 	"github.com/lockstep-run/lockstep/internal/schedule"
-	"github.com/lockstep-run/lockstep/internal/seal"
-	"github.com/lockstep-run/lockstep/internal/status"
 	"github.com/lockstep-run/lockstep/internal/store"
-	"github.com/lockstep-run/lockstep/internal/store/sqlite"
 	"github.com/lockstep-run/lockstep/internal/task"
-	"github.com/lockstep-run/lockstep/internal/task/awscall"
-	"github.com/lockstep-run/lockstep/internal/task/awsmodel"
 	"github.com/lockstep-run/lockstep/internal/task/gate"
-	httptask "github.com/lockstep-run/lockstep/internal/task/http"
 	"github.com/lockstep-run/lockstep/internal/task/mock"
 	"github.com/lockstep-run/lockstep/internal/task/model"
-	"github.com/lockstep-run/lockstep/internal/task/service"
 	"github.com/lockstep-run/lockstep/internal/trigger"
 	"github.com/lockstep-run/lockstep/internal/worker"
 )
@@ -82,214 +72,6 @@ type server struct {
 	stop     []func(context.Context) error // what Close does, last first
 }
 
-// openServer makes every part of a server, puts them together and sets them in
-// motion. It returns before recovery is through; /readyz says when it is.
-func openServer(ctx context.Context, s settings) (_ *server, err error) {
-	srv := &server{scheme: s.scheme, data: s.data, failed: make(chan error, 3)}
-	defer func() {
-		if err != nil {
-			srv.Close(ctx)
-		}
-	}()
-	listener, err := listen(ctx, s.listen)
-	if err != nil {
-		return nil, err
-	}
-	srv.url = "http://" + listener.Addr().String()
-	srv.onClose(func(context.Context) error { return ignoreClosed(listener.Close()) })
-
-	st, err := sqlite.Open(s.data)
-	if err != nil {
-		return nil, err
-	}
-	srv.onClose(func(context.Context) error { return st.Close() })
-	if err := srv.leaveAddress(s.data); err != nil {
-		return nil, err
-	}
-
-	tasks := task.NewRegistry()
-	local, functions, err := srv.openFunctions(s, tasks)
-	if err != nil {
-		return nil, err
-	}
-	files, err := objects.Open(ctx, s.objects, objects.Options{Dir: filepath.Join(s.data, "objects"), Region: s.scheme.Region})
-	if err != nil {
-		return nil, err
-	}
-	used := &tokenCounts{}
-	models, err := model.New(model.Config{
-		Region: s.scheme.Region, Routes: modelRoutes(s.models), Used: used.add, Read: readObject(files), Write: writeObject(files),
-	})
-	if err != nil {
-		return nil, err
-	}
-	srv.onClose(func(context.Context) error { return models.Close() })
-
-	tasks.AddLambda(functions)
-	tasks.Add("lambda:invoke", functions)
-	tasks.Add("bedrock:invokeModel", models)
-	tasks.Add("aws-sdk:bedrockruntime:converse", models)
-	if len(s.gates) > 0 {
-		outputs, err := gate.New(gateRules(s.gates))
-		if err != nil {
-			return nil, err
-		}
-		tasks.Check(outputs.Check)
-	}
-
-	records, err := logs.New(logs.Config{Region: s.scheme.Region, Routes: logRoutes(s.logs), Format: awsapi.AppendLogEntry, Log: s.log})
-	if err != nil {
-		return nil, err
-	}
-	srv.onClose(records.Close)
-
-	var tests awsapi.TestCases
-	if s.mocks != nil {
-		mocks, err := mock.New(s.mocks, filepath.Join(s.data, "mock-cases.jsonl"), s.log)
-		if err != nil {
-			return nil, err
-		}
-		srv.onClose(func(context.Context) error { return mocks.Close() })
-		tasks.Around(mocks.Around)
-		tests = mocks
-	}
-
-	var changes *status.Teller // nil: nobody hears of them
-	if bus := status.Bus(s.scheme.Region, awscall.Transport()); bus != nil {
-		changes = status.New(status.Config{Store: st, Scheme: s.scheme, Log: s.log, Send: bus})
-	}
-	if s.egress == nil {
-		if s.egress, err = egressPolicy(config.Egress{}); err != nil {
-			return nil, err
-		}
-	}
-	var w *worker.Worker // every write goes through it, once it is there
-	write := func(ctx context.Context, do func(context.Context, store.Tx) error) error { return w.Write(ctx, do) }
-	calls := s.egress.Client()
-	key := seal.At(filepath.Join(s.data, seal.FileName))
-	connections, err := connection.New(connection.Config{
-		Store: st, Write: write, Key: key, Scheme: s.scheme, Client: calls, Declared: s.connections,
-	})
-	if err != nil {
-		return nil, err
-	}
-	apis := httptask.New(httptask.Config{
-		Region: s.scheme.Region, Transport: calls.Transport, Connections: connections, Refused: refusedByPolicy, MaxResult: s.limits.LargestPayload(),
-	})
-	srv.onClose(func(context.Context) error { return apis.Close() })
-	tasks.Add("http:invoke", apis)
-
-	counts := &executionCounts{}
-	running, stopWorker := context.WithCancel(context.WithoutCancel(ctx))
-	items, stopItems := context.WithCancel(running)
-	mapRuns := maprun.New(items, maprun.Config{Store: st, Scheme: s.scheme, Objects: files, Log: s.log})
-	w, err = worker.New(running, st, tasks, worker.Config{
-		Scheme: s.scheme, Log: s.log, Fatal: s.fatal, LogOf: logOf(records), LimitsOf: limitsOf(s.limits), MapRuns: mapRuns,
-		Committed: func(c *store.ExecutionCommit) {
-			counts.committed(c)
-			mapRuns.Committed(c)
-			if changes != nil {
-				changes.Committed(c)
-			}
-		},
-	})
-	if err != nil {
-		stopItems()
-		stopWorker()
-		return nil, err
-	}
-	short, stopExpress := context.WithCancel(running)
-	x, err := express.New(short, st, tasks, express.Config{
-		Scheme: s.scheme, Log: s.log, Write: w.Write, Retention: s.retention, LogOf: logOf(records), Committed: counts.committed,
-		PayloadOf: func(machine string) int { payload, _ := s.limits.Of(machine); return payload },
-	})
-	if err != nil {
-		stopExpress()
-		stopItems()
-		stopWorker()
-		return nil, err
-	}
-	mapRuns.Connect(w, x)
-	api := awsapi.NewServer(st, w, awsapi.Config{
-		Scheme: s.scheme, Logger: s.log, Tasks: w, Express: x, MapRuns: mapRuns, LogGroup: records.Exists, TestCases: tests,
-		LimitsOf: limitsOf(s.limits), MaxPayload: s.limits.LargestPayload(), Throttle: s.throttle, Lacks: awsmodel.Lacks,
-	})
-	services := service.New(service.Config{Region: s.scheme.Region, States: api, Ended: endOf(w)})
-	srv.onClose(func(context.Context) error { return services.Close() })
-	services.Register(tasks)
-	if s.tasks != nil {
-		s.tasks(tasks)
-	}
-
-	local.Start()
-
-	srv.start(stopWorker, func() error { return w.Run(running) })
-	ready := &atomic.Bool{}
-	go awaitRecovery(running, w, ready)
-	srv.start(stopExpress, func() error { return x.Run(short) })
-	srv.start(stopItems, func() error { return mapRuns.Run(items) })
-	if changes != nil {
-		telling, stopTelling := context.WithCancel(running)
-		srv.start(stopTelling, func() error { return changes.Run(telling) })
-	}
-	srv.onClose(func(context.Context) error { api.Close(); return nil })
-
-	start := newStarter(api).start
-	schedules := schedule.New(schedule.Config{Store: st, Write: write, Scheme: s.scheme, Start: start, Log: s.log})
-	timed, stopTimed := context.WithCancel(running)
-	srv.start(stopTimed, func() error {
-		if err := schedules.Declare(timed, s.schedules); err != nil {
-			return unlessEnded(timed, err)
-		}
-		return schedules.Run(timed)
-	})
-	triggers := trigger.New(trigger.Config{
-		Store: st, Write: write, Key: key, Scheme: s.scheme, Objects: files, Start: start, Lasting: isRejected, Log: s.log,
-	})
-	looking, stopLooking := context.WithCancel(running)
-	srv.start(stopLooking, func() error {
-		if err := triggers.Declare(looking, s.triggers); err != nil {
-			return unlessEnded(looking, err)
-		}
-		return triggers.Run(looking)
-	})
-
-	stopping, stopPolls := context.WithCancel(running)
-	srv.stopping = stopPolls
-	mux := http.NewServeMux()
-	mux.Handle("POST /{$}", withEvents(triggers.PutEvents, allowTime(endPollsWith(stopping, api))))
-	mux.HandleFunc("GET /healthz", serveAlive)
-	mux.Handle("GET /readyz", serveReady(ready))
-	mux.Handle("GET /metrics", metrics{counts, used, w, x, st, local})
-	mux.HandleFunc("/api/", serveNotFound)
-	connections.Register(mux)
-	schedules.Register(mux)
-	triggers.Register(mux)
-	for _, path := range fn.Paths {
-		mux.Handle(path, endFunctionPollsWith(stopping, local))
-	}
-	mux.Handle("GET /{$}", welcome{srv.url, s.scheme, s.data})
-	handler, err := withObjects(mux, files, s.log)
-	if err != nil {
-		return nil, err
-	}
-	web := &http.Server{
-		Handler:           onlyOwnPages(handler),
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       2 * time.Minute, // not shorter than a long poll: when it is over, so is the request
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
-	}
-	srv.onClose(func(ctx context.Context) error { return shutDown(ctx, web) })
-	go func() {
-		if err := web.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			srv.failed <- fmt.Errorf("serve %s: %w", srv.url, err)
-		}
-	}()
-	return srv, nil
-}
-
 // onClose adds to what Close does. What was made last ends first.
 func (s *server) onClose(f func(context.Context) error) { s.stop = append(s.stop, f) }
 
@@ -299,10 +81,18 @@ func (s *server) start(end func(), run func() error) {
 	go func() {
 		defer close(done)
 		if err := run(); err != nil {
-			s.failed <- err
+			s.fail(err)
 		}
 	}()
 	s.onClose(func(context.Context) error { end(); <-done; return nil })
+}
+
+// fail says why the server ends by itself. The first reason stands.
+func (s *server) fail(err error) {
+	select {
+	case s.failed <- err:
+	default:
+	}
 }
 
 // Close takes no more requests, lets those under way end for as long as ctx
@@ -428,14 +218,6 @@ func isLoopback(host string) bool {
 	}
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback()
-}
-
-// unlessEnded is err, or nil where ctx has ended, which is then the reason.
-func unlessEnded(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
 }
 
 func ignoreClosed(err error) error {
