@@ -56,6 +56,8 @@ var layers = []struct {
 		"readers of files know nothing of who asks"},
 	{"internal/maprun", []string{"asl/value", "internal/arn", "internal/engine", "internal/store", "internal/items", "internal/objects"},
 		"a Map Run declares what it needs of those who run its children"},
+	{"internal/control", []string{"internal/store"},
+		"the board is moved by whoever calls it; it knows neither the worker nor who is at its doors"},
 	{"internal/sim", []string{"asl/...", "internal/arn", "internal/engine", "internal/store/...", "internal/task", "internal/worker"},
 		"the simulator sets real parts in motion and comes between them at their two doors"},
 	{"examples", nil, "examples are data for anyone"},
