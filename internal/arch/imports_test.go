@@ -71,6 +71,8 @@ var layers = []struct {
 		"a Map Run declares what it needs of those who run its children"},
 	{"internal/status", []string{"asl/value", "internal/arn", "internal/engine", "internal/store", "internal/task/awscall"},
 		"it watches commits and tells others; nothing waits for it"},
+	{"internal/control", []string{"internal/store"},
+		"the board is moved by whoever calls it; it knows neither the worker nor who is at its doors"},
 	{"internal/sim", []string{"asl/...", "internal/arn", "internal/engine", "internal/store/...", "internal/task", "internal/worker"},
 		"the simulator sets real parts in motion and comes between them at their two doors"},
 	{"examples", nil, "examples are data for anyone"},

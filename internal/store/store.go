@@ -118,6 +118,16 @@ type Store interface {
 	// after on.
 	Starts(ctx context.Context, after ExecutionID, limit int) ([]ExpressStart, error)
 
+	// Record finds a record by its kind and id.
+	Record(ctx context.Context, kind, id string) (Record, error)
+	// Records lists records by key.
+	Records(ctx context.Context, q RecordQuery) ([]Found, error)
+	// Events lists the feed in order, from after on.
+	Events(ctx context.Context, after int64, limit int) ([]Event, error)
+	// EventsOf lists the events with a topic, newest first, before a sequence
+	// number; 0: from the newest on.
+	EventsOf(ctx context.Context, topic string, before int64, limit int) ([]Event, error)
+
 	// Secret returns the store's own random key, made on first use of the
 	// store: task tokens and generated names are derived from it.
 	Secret(ctx context.Context) ([32]byte, error)
@@ -444,6 +454,18 @@ type Tx interface {
 	// is one.
 	PutSetting(ctx context.Context, s Setting) error
 	DeleteSetting(ctx context.Context, kind, name string) error
+
+	// Record and Records are as those of the Store.
+	Record(ctx context.Context, kind, id string) (Record, error)
+	Records(ctx context.Context, q RecordQuery) ([]Found, error)
+	// SaveRecord keeps r, whose Version is that of the record as it was read, 0
+	// for a new one; what is kept has the next one. It returns ErrConflict when
+	// another version is kept.
+	SaveRecord(ctx context.Context, r Record) error
+	// DeleteRecord removes a record, or returns ErrNotFound.
+	DeleteRecord(ctx context.Context, kind, id string) error
+	// AddEvent appends to the feed and returns the event's sequence number.
+	AddEvent(ctx context.Context, e Event) (int64, error)
 
 	CreateActivity(ctx context.Context, a Activity) (Activity, error)
 	SaveActivity(ctx context.Context, a Activity) error

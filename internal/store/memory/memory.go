@@ -54,6 +54,10 @@ type Store struct {
 	starts map[store.ExecutionID]store.ExpressStart
 
 	settings map[settingKey]store.Setting
+	records  map[recordName]store.Record
+	keys     map[string][]recordKey // by kind, sorted
+	events   []store.Event
+	topics   map[string][]int64 // ascending
 }
 
 var _ store.Store = (*Store)(nil)
@@ -104,6 +108,9 @@ func New() *Store {
 		starts: map[store.ExecutionID]store.ExpressStart{},
 
 		settings: map[settingKey]store.Setting{},
+		records:  map[recordName]store.Record{},
+		keys:     map[string][]recordKey{},
+		topics:   map[string][]int64{},
 	}
 	rand.Read(s.secret[:])
 	return s

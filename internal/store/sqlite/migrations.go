@@ -279,6 +279,39 @@ CREATE TABLE settings (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX settings_due ON settings (kind, due) WHERE due > 0;
 `,
+	// 7: records and the feed of events, see store.Record and store.Event.
+	`
+CREATE TABLE records (
+	rowid   INTEGER PRIMARY KEY,
+	kind    TEXT NOT NULL,
+	id      TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	keys    TEXT NOT NULL, -- JSON: ["…",…], so that a change finds those to take away
+	data    BLOB NOT NULL,
+	UNIQUE (kind, id)
+) STRICT;
+CREATE TABLE record_keys (
+	kind TEXT NOT NULL,
+	key  TEXT NOT NULL,
+	id   TEXT NOT NULL,
+	row  INTEGER NOT NULL, -- of records
+	PRIMARY KEY (kind, key, id)
+) STRICT, WITHOUT ROWID;
+
+-- Only ever grows at its end.
+CREATE TABLE events (
+	seq    INTEGER PRIMARY KEY,
+	at     INTEGER NOT NULL,
+	type   TEXT NOT NULL,
+	topics TEXT NOT NULL, -- JSON, as keys above
+	data   BLOB NOT NULL
+) STRICT;
+CREATE TABLE event_topics (
+	topic TEXT NOT NULL,
+	seq   INTEGER NOT NULL,
+	PRIMARY KEY (topic, seq)
+) STRICT, WITHOUT ROWID;
+`,
 }
 
 // migrate brings the file to the newest format, in one transaction, and

@@ -36,7 +36,7 @@ type tx struct {
 
 // note remembers an error that is not part of the contract.
 func (t *tx) note(err error) error {
-	if err != nil && !errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrExists) {
+	if err != nil && !errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrExists) && !errors.Is(err, store.ErrConflict) {
 		t.failed = err
 	}
 	return err

@@ -248,7 +248,7 @@ func (m *model) change() func(context.Context, store.Tx, *side) error {
 	r := m.rand
 	name, which, tags, text, at := fmt.Sprint("record-", r.IntN(6)), r.IntN(1000), m.tags(), m.text(), r.Int64N(1e12)
 	number := 1 + r.Int64N(6)
-	switch r.IntN(13) {
+	switch r.IntN(17) {
 	case 0, 1:
 		return func(ctx context.Context, tx store.Tx, s *side) error {
 			created, err := tx.CreateMachine(ctx, store.Machine{Name: name, Type: "STANDARD", CreatedAt: at, UpdatedAt: at, Tags: tags},
@@ -303,6 +303,32 @@ func (m *model) change() func(context.Context, store.Tx, *side) error {
 		return func(ctx context.Context, tx store.Tx, s *side) error {
 			return tx.DeleteAlias(ctx, pick(s.machines, which), name)
 		}
+	case 12, 13:
+		rec := store.Record{Kind: "k", ID: name, Version: number - 1, Data: []byte("{" + text)}
+		for key := range r.IntN(4) {
+			rec.Keys = append(rec.Keys, fmt.Sprint(key, " ", r.IntN(3)))
+		}
+		blind := r.IntN(3) == 0
+		return func(ctx context.Context, tx store.Tx, s *side) error {
+			if kept, err := tx.Record(ctx, "k", name); !blind && !errors.Is(err, store.ErrNotFound) {
+				if err != nil {
+					return err
+				}
+				rec.Version = kept.Version
+			} else if !blind {
+				rec.Version = 0
+			}
+			return tx.SaveRecord(ctx, rec)
+		}
+	case 14:
+		return func(ctx context.Context, tx store.Tx, s *side) error {
+			return tx.DeleteRecord(ctx, "k", name)
+		}
+	case 15:
+		return func(ctx context.Context, tx store.Tx, s *side) error {
+			_, err := tx.AddEvent(ctx, store.Event{At: at, Type: text, Topics: []string{name, "all"}, Data: []byte("{" + text)})
+			return err
+		}
 	default:
 		return func(ctx context.Context, tx store.Tx, s *side) error {
 			return tx.DeleteActivity(ctx, pick(s.activities, which))
@@ -334,6 +360,9 @@ type shown struct {
 	Aliases    [][]store.Alias
 	Revisions  []store.Revision
 	Activities []store.Activity
+	Records    []store.Found
+	Events     []store.Event
+	Topics     [][]store.Event
 }
 
 type shownExecution struct {
@@ -442,6 +471,15 @@ func dump(t *testing.T, s *side) (d shown) {
 	}
 	d.Activities, err = s.Store.Activities(ctx, "", 1000)
 	check(err)
+	d.Records, err = s.Store.Records(ctx, store.RecordQuery{Kind: "k", Limit: 1000})
+	check(err)
+	d.Events, err = s.Store.Events(ctx, 0, 10000)
+	check(err)
+	for i := range 6 {
+		list, err := s.Store.EventsOf(ctx, fmt.Sprint("record-", i), 0, 1000)
+		check(err)
+		d.Topics = append(d.Topics, list)
+	}
 	for i := range d.Activities {
 		d.Activities[i].ID = store.ActivityID(slices.Index(s.activities, d.Activities[i].ID))
 	}
