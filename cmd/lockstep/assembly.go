@@ -63,6 +63,7 @@ type assembly struct {
 	ready   atomic.Bool
 
 	// what starts them
+	changes   *status.Teller // of executions' status, which may start others
 	schedules *schedule.Schedules
 	triggers  *trigger.Triggers
 
@@ -180,6 +181,10 @@ func (a *assembly) engine(ctx context.Context) (err error) {
 		a.tasks.Around(mocks.Around)
 		tests = mocks
 	}
+	a.triggers = trigger.New(trigger.Config{
+		Store: a.store, Write: a.write, Key: a.key, Scheme: a.set.scheme, Objects: a.files, Start: a.start, Lasting: isRejected, Log: a.set.log,
+	})
+	a.changes = a.statusChanges()
 	stop, err := a.runners(ctx)
 	if err != nil {
 		return err
@@ -224,18 +229,12 @@ func (a *assembly) runners(ctx context.Context) (_ stops, err error) {
 	}()
 
 	a.mapRuns = maprun.New(s.items, maprun.Config{Store: a.store, Scheme: a.set.scheme, Objects: a.files, Log: a.set.log})
-	committed := []func(*store.ExecutionCommit){a.executions.committed, a.mapRuns.Committed}
-	if bus := status.Bus(a.set.scheme.Region, awscall.Transport()); bus != nil {
-		changes := status.New(status.Config{Store: a.store, Scheme: a.set.scheme, Log: a.set.log, Send: bus})
-		committed = append(committed, changes.Committed)
-		a.runUntilClose(changes.Run)
-	}
 	a.worker, err = worker.New(a.running, a.store, a.tasks, worker.Config{
 		Scheme: a.set.scheme, Log: a.set.log, Fatal: a.set.fatal, LogOf: logOf(a.log), LimitsOf: limitsOf(a.set.limits), MapRuns: a.mapRuns,
 		Committed: func(c *store.ExecutionCommit) {
-			for _, tell := range committed {
-				tell(c)
-			}
+			a.executions.committed(c)
+			a.mapRuns.Committed(c)
+			a.changes.Committed(c)
 		},
 	})
 	if err != nil {
@@ -253,9 +252,27 @@ func (a *assembly) runners(ctx context.Context) (_ stops, err error) {
 	return s, nil
 }
 
+// statusChanges tells of executions' changes of status: to the bus that the
+// environment names, else to this server's own triggers.
+func (a *assembly) statusChanges() *status.Teller {
+	cfg := status.Config{Store: a.store, Scheme: a.set.scheme, Log: a.set.log}
+	if cfg.Send = status.Bus(a.set.scheme.Region, awscall.Transport()); cfg.Send == nil {
+		cfg.Send = func(ctx context.Context, e status.Event) error {
+			return a.triggers.Send(ctx, status.Source, status.DetailType, e.ARN, e.At, e.Detail)
+		}
+		cfg.Wanted = func() bool { return a.triggers.Hears(status.Source, status.DetailType) }
+	}
+	return status.New(cfg)
+}
+
 // write goes through the worker, as every write does once it is there.
 func (a *assembly) write(ctx context.Context, do func(context.Context, store.Tx) error) error {
 	return a.worker.Write(ctx, do)
+}
+
+// start starts an execution by the API, as its clients do.
+func (a *assembly) start(ctx context.Context, machineARN, name, input string) (string, error) {
+	return newStarter(a.api).start(ctx, machineARN, name, input)
 }
 
 // runUntilClose runs a part that goes on by itself.
@@ -271,17 +288,14 @@ func (a *assembly) runUntilClose(run func(context.Context) error) {
 
 // starters sets in motion what starts executions by itself.
 func (a *assembly) starters(context.Context) error {
-	start := newStarter(a.api).start
-	a.schedules = schedule.New(schedule.Config{Store: a.store, Write: a.write, Scheme: a.set.scheme, Start: start, Log: a.set.log})
+	a.schedules = schedule.New(schedule.Config{Store: a.store, Write: a.write, Scheme: a.set.scheme, Start: a.start, Log: a.set.log})
 	a.runUntilClose(func(ctx context.Context) error {
 		if err := a.schedules.Declare(ctx, a.set.schedules); err != nil {
 			return err
 		}
 		return a.schedules.Run(ctx)
 	})
-	a.triggers = trigger.New(trigger.Config{
-		Store: a.store, Write: a.write, Key: a.key, Scheme: a.set.scheme, Objects: a.files, Start: start, Lasting: isRejected, Log: a.set.log,
-	})
+	a.runUntilClose(a.changes.Run)
 	a.runUntilClose(func(ctx context.Context) error {
 		if err := a.triggers.Declare(ctx, a.set.triggers); err != nil {
 			return err

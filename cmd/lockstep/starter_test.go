@@ -108,3 +108,38 @@ func freeAddress(t *testing.T) string {
 	defer l.Close()
 	return l.Addr().String()
 }
+
+// The end of one execution starts another.
+func TestStatusChangeStarts(t *testing.T) {
+	srv := openTest(t, t.TempDir())
+	api := newClient(srv.url)
+	first := createPass(t, api)
+	var next struct {
+		ARN string `json:"stateMachineArn"`
+	}
+	if err := api.call(t.Context(), "CreateStateMachine", fields{
+		"name": "next", "roleArn": "arn:aws:iam::123456789012:role/r", "definition": `{"StartAt":"A","States":{"A":{"Type":"Succeed"}}}`,
+	}, &next); err != nil {
+		t.Fatal(err)
+	}
+	body := map[string]any{"name": "ended", "type": "event", "machine": "next", "pattern": json.RawMessage(
+		`{"source":["aws.states"],"detail":{"status":["SUCCEEDED"],"stateMachineArn":[{"suffix":":m"}]}}`)}
+	if _, err := (&restClient{url: srv.url}).call(t.Context(), http.MethodPost, "triggers", body, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := api.call(t.Context(), "StartExecution", fields{"stateMachineArn": first, "name": "one", "input": `{"a":1}`}, nil); err != nil {
+		t.Fatal(err)
+	}
+	var event struct {
+		DetailType string `json:"detail-type"`
+		Resources  []string
+		Detail     struct{ Status, Name, Input, Output string }
+	}
+	x := awaitOne(t, api, next.ARN)
+	if err := json.Unmarshal([]byte(x.Input), &event); err != nil {
+		t.Fatal(err)
+	}
+	if d := event.Detail; event.DetailType != "Step Functions Execution Status Change" || d.Status != "SUCCEEDED" || d.Name != "one" || d.Input != `{"a":1}` || d.Output != `{"a":1}` {
+		t.Errorf("the input is %s", x.Input)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/lockstep-run/lockstep/asl/value"
@@ -16,6 +17,12 @@ import (
 	"github.com/lockstep-run/lockstep/internal/engine"
 	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/task/awscall"
+)
+
+// Source and DetailType are what the events have in these members.
+const (
+	Source     = "aws.states"
+	DetailType = "Step Functions Execution Status Change"
 )
 
 const (
@@ -40,12 +47,15 @@ type Config struct {
 	Log    *slog.Logger
 	// Send gets one event after the other. An error is logged.
 	Send func(ctx context.Context, e Event) error
+	// Wanted reports whether anybody hears now. It must be quick. Nil: always.
+	Wanted func() bool
 }
 
 // Teller tells of changes. Call Run to set it in motion.
 type Teller struct {
 	cfg     Config
 	changes chan change
+	lost    atomic.Int64 // since it was last said
 }
 
 // change is what is known of a change when it becomes durable.
@@ -60,6 +70,9 @@ func New(cfg Config) *Teller { return &Teller{cfg: cfg, changes: make(chan chang
 
 // Committed is told of every commit of a Standard execution. It never waits.
 func (t *Teller) Committed(c *store.ExecutionCommit) {
+	if !t.wanted() {
+		return
+	}
 	begins := c.New != nil || c.Delta.Redrives > 0 && c.Delta.Status == engine.Running && c.Delta.History.Count > 0 && begun(c)
 	if begins {
 		t.tell(change{c.ID, engine.Running, time.Now()})
@@ -68,6 +81,8 @@ func (t *Teller) Committed(c *store.ExecutionCommit) {
 		t.tell(change{c.ID, c.Delta.Status, time.Now()})
 	}
 }
+
+func (t *Teller) wanted() bool { return t.cfg.Wanted == nil || t.cfg.Wanted() }
 
 // begun says whether a commit has the event of a redrive in it.
 func begun(c *store.ExecutionCommit) bool {
@@ -87,7 +102,7 @@ func (t *Teller) tell(c change) {
 	select {
 	case t.changes <- c:
 	default:
-		t.cfg.Log.Error("a change of status is not told: too many wait", "execution", c.id, "status", c.status.String())
+		t.lost.Add(1)
 	}
 }
 
@@ -96,12 +111,19 @@ func (t *Teller) Run(ctx context.Context) error {
 	for {
 		select {
 		case c := <-t.changes:
+			if !t.wanted() {
+				t.lost.Store(0)
+				continue
+			}
 			e, err := t.event(ctx, c)
 			if err == nil {
 				err = t.cfg.Send(ctx, e)
 			}
 			if err != nil && ctx.Err() == nil {
 				t.cfg.Log.Error("tell of a change of status", "execution", c.id, "error", err)
+			}
+			if n := t.lost.Swap(0); n > 0 {
+				t.cfg.Log.Error("changes of status were not told: too many waited", "changes", n)
 			}
 		case <-ctx.Done():
 			return nil
@@ -212,8 +234,8 @@ func Bus(region string, transport http.RoundTripper) func(ctx context.Context, e
 		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 		defer cancel()
 		entry := value.ObjectOf([]value.Member{
-			{Key: "Source", Value: value.Str("aws.states")},
-			{Key: "DetailType", Value: value.Str("Step Functions Execution Status Change")},
+			{Key: "Source", Value: value.Str(Source)},
+			{Key: "DetailType", Value: value.Str(DetailType)},
 			{Key: "Resources", Value: value.ArrayOf([]value.Value{value.Str(e.ARN)})},
 			{Key: "Time", Value: value.Int(e.At.Unix())},
 			{Key: "Detail", Value: value.Str(e.Detail)},

@@ -277,6 +277,17 @@ func parseNumeric(arg value.Value) (alternative, error) {
 // items has to be.
 func (p *Pattern) Match(event value.Value) bool { return p.root.match(event) }
 
+// allows reports whether events of a source and type can be meant, as far as
+// the pattern's own members of these names go.
+func (p *Pattern) allows(source, detailType string) bool {
+	for _, f := range p.root.fields {
+		if f.name == "source" && !f.match(value.Str(source)) || f.name == "detail-type" && !f.match(value.Str(detailType)) {
+			return false
+		}
+	}
+	return true
+}
+
 func (n *node) match(v value.Value) bool {
 	if v.Kind() == value.Array {
 		for _, x := range v.Items() {

@@ -22,6 +22,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/lockstep-run/lockstep/asl/value"
 	"github.com/lockstep-run/lockstep/internal/arn"
 	"github.com/lockstep-run/lockstep/internal/objects"
@@ -439,4 +441,26 @@ func (t *Triggers) send(ctx context.Context, e *event) error {
 		}
 	}
 	return err
+}
+
+// Hears reports whether a trigger may want events of a source and type, going by
+// these alone. It reads nothing; before the triggers are read it says yes.
+func (t *Triggers) Hears(source, detailType string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, l := range t.list {
+		if l.pattern != nil && !l.Spec.Paused && l.pattern.allows(source, detailType) {
+			return true
+		}
+	}
+	return !t.read
+}
+
+// Send starts what is for an event of this server's own, whose detail is JSON.
+func (t *Triggers) Send(ctx context.Context, source, detailType, resource string, at time.Time, detail string) error {
+	d, err := value.Parse(detail)
+	if err != nil {
+		return err
+	}
+	return t.send(ctx, &event{id: uuid.NewString(), source: source, detailType: detailType, at: at, resources: []string{resource}, detail: d})
 }

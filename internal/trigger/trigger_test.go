@@ -393,3 +393,35 @@ func TestValidate(t *testing.T) {
 	f(trigger.Spec{Type: "event"}, "pattern: ")
 	f(trigger.Spec{Type: "object"}, "bucket must be")
 }
+
+func TestOwnEvents(t *testing.T) {
+	w := open(t)
+	if !w.Hears("aws.states", "Changed") {
+		t.Error("before the triggers are read nobody knows")
+	}
+	send := func() {
+		t.Helper()
+		if err := w.Send(ctx, "aws.states", "Changed", "arn:x", time.Unix(60, 0), `{"status":"FAILED"}`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send()
+	if w.Hears("aws.states", "Changed") {
+		t.Error("nobody is there")
+	}
+	w.put(trigger.Spec{Name: "other", Type: trigger.Event, Pattern: json.RawMessage(`{"source":["shop"]}`)})
+	send()
+	if w.Hears("aws.states", "Changed") || !w.Hears("shop", "Changed") {
+		t.Error("it goes by the source")
+	}
+	w.put(trigger.Spec{Name: "failed", Type: trigger.Event, Pattern: json.RawMessage(`{"source":["aws.states"],"detail":{"status":["FAILED"]}}`)})
+	send()
+	got := w.took()
+	if len(got) != 1 || !strings.Contains(got[0], `"source":"aws.states","account":"123456789012","time":"1970-01-01T00:01:00Z"`) ||
+		!strings.HasSuffix(got[0], `"resources":["arn:x"],"detail":{"status":"FAILED"}}`) {
+		t.Errorf("started %q", got)
+	}
+	if !w.Hears("aws.states", "Changed") {
+		t.Error("one is there now")
+	}
+}
