@@ -291,7 +291,7 @@ func (b *Board) OfferHandoff(ctx context.Context, c Call, task, token string, in
 			return nil, err
 		}
 		if policies.ApproveHandoffs {
-			e := t.of("task.handoff_offered", map[string]any{"handoff": h.ID, "to": to, "mode": h.Mode})
+			e := t.of("task.handoff_offered", map[string]any{"handoff": h.ID, "to_party": to, "mode": h.Mode})
 			if e.Notify, err = x.notice(t.Project, "handoff", h.ID, ""); err != nil {
 				return nil, err
 			}

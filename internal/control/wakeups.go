@@ -381,7 +381,7 @@ func (x *op) canTake(a *Agent, t *Task) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	out, err := list[Wakeup](x, "open/"+a.ID+"/", a.Slots+1)
+	out, err := list[Wakeup](x, "open/"+a.ID+"/", many)
 	if err != nil {
 		return false, err
 	}
