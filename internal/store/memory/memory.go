@@ -53,10 +53,11 @@ type Store struct {
 
 	starts map[store.ExecutionID]store.ExpressStart
 
-	records map[recordName]store.Record
-	keys    map[string][]recordKey // by kind, sorted
-	events  []store.Event
-	topics  map[string][]int64 // ascending
+	settings map[settingKey]store.Setting
+	records  map[recordName]store.Record
+	keys     map[string][]recordKey // by kind, sorted
+	events   []store.Event
+	topics   map[string][]int64 // ascending
 
 	usages    []store.Usage // by id, from 1 on
 	usageKeys map[[2]string]int64
@@ -70,6 +71,8 @@ type name struct {
 	machine store.MachineID
 	name    string
 }
+
+type settingKey struct{ kind, name string }
 
 type version struct {
 	machine store.MachineID
@@ -109,9 +112,10 @@ func New() *Store {
 
 		starts: map[store.ExecutionID]store.ExpressStart{},
 
-		records: map[recordName]store.Record{},
-		keys:    map[string][]recordKey{},
-		topics:  map[string][]int64{},
+		settings: map[settingKey]store.Setting{},
+		records:  map[recordName]store.Record{},
+		keys:     map[string][]recordKey{},
+		topics:   map[string][]int64{},
 
 		usageKeys: map[[2]string]int64{},
 		usageRuns: map[string][]int64{},

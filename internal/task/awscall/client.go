@@ -24,6 +24,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/config"
+
+	"github.com/lockstep-run/lockstep/internal/task"
 )
 
 // Service says how AWS calls one of its services in different places.
@@ -46,6 +48,7 @@ type Client struct {
 	http    *http.Client
 	signer  *v4.Signer
 	setup   func() (setup, error)
+	roles   *roles // nil: of none but the server's own
 }
 
 // setup is what the environment and the files of the AWS configuration say. It
@@ -78,6 +81,9 @@ func NewFor(service Service, account Account, transport http.RoundTripper) *Clie
 	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = service.Object })
 	c := &Client{service: service, account: account, http: HTTPClient(transport), signer: signer}
 	c.setup = sync.OnceValues(c.load)
+	if service.ID != sts.ID {
+		c.roles = &roles{sts: NewFor(sts, Account{Region: account.Region, Profile: account.Profile}, transport), sessions: map[sessionKey]*session{}}
+	}
 	return c
 }
 
@@ -172,9 +178,11 @@ type Request struct {
 	UnsignedBody bool // the signature leaves the body out
 }
 
-// Do signs r, sends it and reads the answer, limit bytes of it at most. A
-// refusal by the service is an answer too. The error is ctx's when ctx has
-// ended, an *Oversize, or says in the words of AWS's SDK why there is no answer.
+// Do signs r, sends it and reads the answer, limit bytes of it at most: in the
+// name of the role of the call under ctx (task.With), where that has one and
+// somebody answers for roles. A refusal by the service is an answer too. The
+// error is ctx's when ctx has ended, an *Oversize, a *task.Error where the role
+// could not be assumed, or says in the words of AWS's SDK why there is no answer.
 func (c *Client) Do(ctx context.Context, r *Request, limit int) (*Response, error) {
 	s, err := c.setup()
 	if err != nil {
@@ -212,10 +220,14 @@ func (c *Client) Do(ctx context.Context, r *Request, limit int) (*Response, erro
 }
 
 func (c *Client) sign(ctx context.Context, s *setup, req *http.Request, r *Request) error {
-	credentials, err := s.credentials.Retrieve(ctx)
+	credentials, err := c.credentialsFor(ctx, s)
 	if err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		var refused *task.Error
+		if errors.As(err, &refused) {
+			return refused
 		}
 		return fmt.Errorf("Unable to load AWS credentials from any provider in the chain: %w", err) //nolint:staticcheck // AWS's words
 	}

@@ -51,6 +51,7 @@ func (g *gateway) Run(ctx context.Context, c *task.Call) (task.Result, error) {
 	}
 	answer, err := client.Do(ctx, r, maxAnswer)
 	var long *awscall.Oversize
+	var refused *task.Error
 	switch {
 	case err == nil && answer.OK():
 		return task.Result{Output: gatewayResult(answer).JSON()}, nil
@@ -60,6 +61,8 @@ func (g *gateway) Run(ctx context.Context, c *task.Call) (task.Result, error) {
 		return task.Result{}, ctx.Err()
 	case errors.As(err, &long):
 		return task.Result{}, tooLarge(c.Resource.Service)
+	case errors.As(err, &refused):
+		return task.Result{}, refused
 	}
 	return task.Result{}, task.Fail("ApiGateway.SdkClientException", err.Error())
 }

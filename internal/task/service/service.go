@@ -108,6 +108,7 @@ type refusal func(*awscall.Response) *task.Error
 func (s *Services) send(ctx context.Context, client *awscall.Client, r *awscall.Request, prefix, resource string, refused refusal) (*awscall.Response, error) {
 	answer, err := client.Do(ctx, r, maxAnswer)
 	var long *awscall.Oversize
+	var refusal *task.Error
 	switch {
 	case err == nil && answer.OK():
 		return answer, nil
@@ -117,6 +118,8 @@ func (s *Services) send(ctx context.Context, client *awscall.Client, r *awscall.
 		return nil, ctx.Err()
 	case errors.As(err, &long):
 		return nil, tooLarge(resource)
+	case errors.As(err, &refusal):
+		return nil, refusal
 	}
 	return nil, task.Fail(prefix+".SdkClientException", err.Error())
 }
