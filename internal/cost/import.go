@@ -322,6 +322,9 @@ func rateOf(text string, digits int) (Rate, error) {
 	if err != nil || len(text) > 40 || f < 0 || f > 1e9 || f != 0 && f < 1e-20 {
 		return 0, fmt.Errorf("%.40q is no price", text)
 	}
+	if f == 0 {
+		return 0, nil // also 1e-999999, whose exact value would take long
+	}
 	exact, ok := new(big.Rat).SetString(text)
 	if !ok {
 		return 0, fmt.Errorf("%.40q is no price", text)

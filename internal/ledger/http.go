@@ -14,7 +14,8 @@ import (
 )
 
 // Register adds the ledger's calls to mux: GET /api/v1/usage, GET and PUT
-// /api/v1/prices, PUT /api/v1/prices/overrides and POST /api/v1/prices/reprice.
+// /api/v1/prices, PUT /api/v1/prices/overrides, POST /api/v1/prices/reprice, and
+// GET, PUT and DELETE of /api/v1/budgets.
 // Who may call them is for whoever stands in front.
 func (l *Ledger) Register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/v1/usage", answering(l.serveUsage))
@@ -23,6 +24,9 @@ func (l *Ledger) Register(mux *http.ServeMux) {
 	mux.HandleFunc("PUT /api/v1/prices", answering(l.serveImport))
 	mux.HandleFunc("PUT /api/v1/prices/overrides", answering(l.serveOverride))
 	mux.HandleFunc("POST /api/v1/prices/reprice", answering(l.serveReprice))
+	mux.HandleFunc("GET /api/v1/budgets", answering(l.serveBudgets))
+	mux.HandleFunc("PUT /api/v1/budgets/{id}", answering(l.serveSaveBudget))
+	mux.HandleFunc("DELETE /api/v1/budgets/{id}", answering(l.serveDeleteBudget))
 }
 
 // badRequest is an error of the caller's.

@@ -30,6 +30,7 @@ type Store interface {
 	UsageSums(ctx context.Context, q store.SumQuery) ([]store.UsageSum, error)
 	UsageOf(ctx context.Context, by, name string, from, to int64) (store.UsageTotals, error)
 	Record(ctx context.Context, kind, id string) (store.Record, error)
+	Records(ctx context.Context, q store.RecordQuery) ([]store.Found, error)
 }
 
 // Write makes a change durable and returns what do returned.
