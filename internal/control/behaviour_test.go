@@ -1,7 +1,9 @@
 package control_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lockstep-run/lockstep/internal/control"
+	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/store/memory"
 )
 
@@ -392,4 +395,38 @@ func TestItIsAllInTheStore(t *testing.T) {
 	r := w.submit("writer", "WEB-1", got.LeaseToken)
 	w.decide("ann", r.ID, "approve")
 	w.state("WEB-1", control.Done)
+}
+
+func TestATaskOfTheEngine(t *testing.T) {
+	w := start(t)
+	source := control.Source{Execution: "e", State: "s", Entry: "1", Waiting: true}
+	bound := ok[*control.Task](w)(w.CreateTask(ctx, w.system(), control.NewTask{Project: "WEB", Title: "T", Assignee: "writer", Source: &source}))
+	if found := ok[*control.Task](w)(w.TaskOf(ctx, w.store, source)); found.ID != bound.ID {
+		t.Errorf("found %s", found.Key)
+	}
+	w.refused(second(w.CreateTask(ctx, w.as("ann"), control.NewTask{Project: "WEB", Title: "T", Source: &source})), control.Forbidden)
+	r := w.submit("writer", "WEB-1", w.claim("writer", "WEB-1").LeaseToken)
+	w.decide("ann", r.ID, "reject")
+	w.refused(second(w.Board.Reopen(ctx, w.as("ann"), "WEB-1", "")), control.NoLongerWaiting)
+	ok[*control.Task](w)(w.Board.Retry(ctx, w.system(), "WEB-1"))
+	r = w.submit("writer", "WEB-1", w.claim("writer", "WEB-1").LeaseToken)
+	// The execution is stopped by a write that fails, and by one that does not.
+	d := &direct{Store: w.store}
+	undone := errors.New("undone")
+	for _, want := range []error{undone, nil} {
+		err := d.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+			if _, err := w.In(tx).EndWait(ctx, w.system(), "WEB-1", "stopped"); err != nil {
+				return err
+			}
+			return want
+		})
+		if err != want {
+			t.Fatal(err)
+		}
+		if want != nil {
+			w.state("WEB-1", control.InReview)
+		}
+	}
+	w.state("WEB-1", control.Cancelled)
+	w.refused(second(w.Decide(ctx, w.as("ann"), r.ID, control.Decision{Verdict: "approve"})), control.NoLongerWaiting)
 }
