@@ -23,7 +23,7 @@ export GIT_CONFIG_KEY_0 := safe.directory
 export GIT_CONFIG_VALUE_0 := *
 
 .NOTPARALLEL:
-.PHONY: build quick test check compat crash sim long fuzz bench update lint fmt prepare clean help
+.PHONY: build quick test check compat crash sim long fuzz bench update models lint fmt prepare clean help
 
 build: ## Build bin/lockstep, one static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/lockstep ./cmd/lockstep
@@ -43,6 +43,8 @@ check: prepare build lint ## Lane of test: build, vet, lint, short tests with th
 compat: prepare ## Lane of test: recorded cases, AWS SDKs and the AWS CLI against the binary
 	if [ ! -e ../shared/conformance/run.py ]; then echo 'skipped: the cases recorded on AWS are not beside this checkout'; fi
 	$(GO) test -count=1 -v -timeout 30m ./internal/conformance ./test/... | grep -v -e '^=== ' -e '^?'
+	if $(GO) -C test/requests mod download; then $(GO) -C test/requests test -count=1 -v ./... | grep -v -e '^=== '; \
+	else echo "skipped: comparing requests with those of AWS's SDK needs the Go module proxy"; fi
 	if npm ci --silent --no-audit --no-fund --prefix asl/jsonata/testdata/oracle; \
 	then $(GO) test -count=1 -v -run Differential ./asl/jsonata | grep -v -e '^=== '; \
 	else echo 'skipped: comparing JSONata with its reference implementation needs npm and its registry'; fi
@@ -71,6 +73,9 @@ bench: build ## Measure each kind of work; prints a JSON object for each
 update: ## Rewrite expected outputs; read the diff
 	UPDATE=1 $(GO) test -count=1 -short ./asl/... ./cmd/... ./internal/...
 
+models: ## Make services.zip of botocore's models, from BOTOCORE, its data folder, or from PyPI
+	scripts/models "$(BOTOCORE)"
+
 lint: ## gofmt, vet, staticcheck, shell syntax
 	@unformatted=$$(gofmt -l $(FOLDERS)); \
 	if [ -n "$$unformatted" ]; then echo "not in gofmt's form (make fmt): $$unformatted"; exit 1; fi
@@ -78,7 +83,9 @@ lint: ## gofmt, vet, staticcheck, shell syntax
 	$(TOOL) staticcheck ./...
 	for f in .ci/run scripts/* test/sdk/cli/tour.sh; do bash -n "$$f"; done
 	$(GO) -C test/sdk/go vet ./...
+	$(GO) -C test/functions/go vet ./...
 	$(GO) -C test/crash vet ./...
+	$(GO) -C test/requests vet ./...
 
 fmt: ## Format all Go files
 	gofmt -w $(FOLDERS)

@@ -14,6 +14,9 @@ type Options struct {
 	// Untried also accepts what Lockstep cannot run yet: where a state is tested
 	// by itself, with a mock in the place of what it would start.
 	Untried bool
+	// Lacks says of a service in aws-sdk:… that it has no action of that name, and
+	// false of services that it knows nothing of. Nil: every name may be one.
+	Lacks func(service, action string) bool
 }
 
 // The bounds on what Parse takes on, so that no definition costs more than its

@@ -61,7 +61,11 @@ func ParseResource(arn string) (Resource, error) {
 		r.Kind = IntegrationResource
 		return r, nil
 	}
-	return Resource{}, fmt.Errorf("The resource provided %s is not recognized. The value is not a valid resource ARN, "+
+	return Resource{}, unrecognized(arn)
+}
+
+func unrecognized(arn string) error {
+	return fmt.Errorf("The resource provided %s is not recognized. The value is not a valid resource ARN, "+
 		"or the resource is not available in this region.", shorten(arn))
 }
 

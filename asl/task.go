@@ -1,6 +1,8 @@
 package asl
 
 import (
+	"strings"
+
 	"github.com/lockstep-run/lockstep/asl/jsonpath"
 	"github.com/lockstep-run/lockstep/asl/value"
 )
@@ -57,6 +59,9 @@ func (s *stateParser) resource() Resource {
 		return Resource{}
 	}
 	r, err := ParseResource(text)
+	if service, ok := strings.CutPrefix(r.Service, "aws-sdk:"); ok && s.opts.Lacks != nil && s.opts.Lacks(service, r.Action) {
+		err = unrecognized(text)
+	}
 	if err != nil {
 		s.schema(at, "%s", err.Error())
 		return Resource{}

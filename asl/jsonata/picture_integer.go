@@ -184,6 +184,9 @@ func (p *integerPicture) format(c *run, f float64) string {
 			s = strings.ToUpper(s)
 		}
 	case inWords:
+		if !(f <= math.MaxFloat64) { // of a date that is none; the library's recursion has no end
+			c.stackOverflow()
+		}
 		s = wordsOf(f, false, p.ordinal)
 		switch p.letters {
 		case upperCase:

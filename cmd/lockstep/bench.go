@@ -49,8 +49,9 @@ type benchResult struct {
 	Store           string  `json:"store"`
 	Durable         bool    `json:"durable"`
 
-	Waiting *waitingResult `json:"waiting,omitempty"` // work callback
-	Hostile *hostileResult `json:"hostile,omitempty"` // work hostile
+	Waiting  *waitingResult  `json:"waiting,omitempty"`  // work callback
+	Function *functionResult `json:"function,omitempty"` // work fn
+	Hostile  *hostileResult  `json:"hostile,omitempty"`  // work hostile
 }
 
 // waitingResult is what a server is like with all executions waiting.
@@ -86,6 +87,8 @@ every commit is synced to the disk. The kinds of work:
               process unless --url names another
   express10   StartExecution of the same
   wait        one Wait state of a second
+  fn          calls of a function that this process runs in others, over HTTP and
+              without an engine: an execution is a call
   callback    one task that waits for its token; all wait before the first is
               answered, and the server is restarted in between
   hostile     pass10 over HTTP one after the other, first alone, then while as
@@ -142,6 +145,7 @@ var works = []work{
 		state: `"Type":"Task","Resource":"arn:aws:lambda:us-east-1:123456789012:function:echo","ResultPath":null`},
 	{name: "activity10", states: 10, transitions: 10, steps: 10, remote: true,
 		state: `"Type":"Task","Resource":"arn:aws:states:us-east-1:123456789012:activity:bench","ResultPath":null`},
+	{name: "fn", states: 1, transitions: 1, steps: 1, state: `"Type":"Pass"`},
 	{name: "wait", states: 1, transitions: 1, steps: 1, remote: true, state: `"Type":"Wait","Seconds":1`},
 	{name: "callback", states: 1, transitions: 1, steps: 1,
 		state: `"Type":"Task","Resource":"arn:aws:states:::lambda:invoke.waitForTaskToken","Parameters":{"FunctionName":"noop","Payload":{"token.$":"$$.Task.Token"}}`},
@@ -199,9 +203,12 @@ func runBench(ctx context.Context, f benchFlags, progress io.Writer) (*benchResu
 		defer srv.closeSoon(ctx)
 		f.url = srv.url
 	}
-	if f.url != "" {
+	switch {
+	case f.work == "fn":
+		target, err = newFunctionTarget(ctx, f)
+	case f.url != "":
 		target, err = newRemoteTarget(ctx, &works[i], f)
-	} else {
+	default:
 		target, err = newLocalTarget(ctx, &works[i], f)
 	}
 	if err != nil {

@@ -72,8 +72,14 @@ func tasksTable(t *testing.T) string {
 		t.Fatal(err)
 	}
 	var b strings.Builder
+	var services []string
 	for _, r := range resources {
+		if name, ok := strings.CutPrefix(r, "aws-sdk:"); ok && strings.HasSuffix(name, ":*") {
+			services = append(services, strings.TrimSuffix(name, ":*"))
+			continue
+		}
 		fmt.Fprintf(&b, "- `arn:aws:states:::%s`\n", r)
 	}
+	fmt.Fprintf(&b, "- `arn:aws:states:::aws-sdk:` and an action of one of these %d services: %s\n", len(services), strings.Join(services, ", "))
 	return b.String()
 }

@@ -74,6 +74,7 @@ func runDev(ctx context.Context, out io.Writer, s settings) error {
 	if err != nil {
 		return explain(err, s.data)
 	}
+	defer srv.reloadAtHangup(s.log)()
 	fmt.Fprintf(out, `Lockstep is ready at %s
   data      %s
   store     %s
@@ -155,7 +156,7 @@ func (f *serverFlags) register(flags *pflag.FlagSet, data string) {
 	flags.StringVar(&f.listen, "listen", defaultListen, "`host:port` to listen on; port 0 means any free one")
 	flags.StringVar(&f.data, "data", "./"+data, "`directory` for everything that is kept")
 	flags.StringVar(&f.store, "store", "", "`URL` of the store: sqlite:DIRECTORY (default: sqlite: and the data directory)")
-	flags.StringVar(&f.config, "config", "", "configuration `file`, such as lockstep.yaml: functions, models, logs, limits, region, account")
+	flags.StringVar(&f.config, "config", "", "configuration `file`, such as lockstep.yaml: functions, models, logs, limits, connections, region, account")
 	flags.DurationVar(&f.retention, "express-retention", defaultRetention, "how long Express executions can be looked at when they have ended; 0: not at all")
 	flags.StringVar(&f.objects, "objects", "", "where the objects are that distributed Maps read and write: a `directory` of buckets, s3, or the URL of an S3 endpoint; default: s3 if AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL is set, else objects in the data directory")
 	flags.StringVar(&f.payload, "payload-limit", "", "`size` that an input or output may have, up to 4MiB (default 256KiB, as on AWS)")
@@ -186,13 +187,26 @@ func (f *serverFlags) settings(flags *pflag.FlagSet) (settings, error) {
 	s := settings{
 		listen: choose("listen", f.listen, cfg.Listen),
 		data:   choose("data", f.data, cfg.Data),
-		scheme: arn.Default, functions: cfg.Functions, models: cfg.Models, gates: cfg.Gates, logs: cfg.Logs,
+		scheme: arn.Default, config: f.config, functions: cfg.Functions, models: cfg.Models, gates: cfg.Gates, logs: cfg.Logs,
 		limits: cfg.Limits, throttle: f.throttle || cfg.Throttle && !flags.Changed("throttle"), retention: f.retention, objects: cmp.Or(f.objects, objectsByEnvironment()),
 		log:   slog.New(slog.NewTextHandler(os.Stderr, nil)),
 		fatal: endBroken,
 	}
 	if err := f.setLimits(&s.limits); err != nil {
 		return s, err
+	}
+	var err error
+	if s.egress, err = egressPolicy(cfg.Egress); err != nil {
+		return s, fmt.Errorf("%s: %w", f.config, err)
+	}
+	if s.schedules, err = declaredSchedules(cfg.Schedules); err != nil {
+		return s, fmt.Errorf("%s: %w", f.config, err)
+	}
+	if s.triggers, err = declaredTriggers(cfg.Triggers); err != nil {
+		return s, fmt.Errorf("%s: %w", f.config, err)
+	}
+	if s.connections, err = declaredConnections(cfg.Connections); err != nil {
+		return s, fmt.Errorf("%s: %w", f.config, err)
 	}
 	if cfg.Region != "" {
 		s.scheme.Region = cfg.Region

@@ -51,14 +51,15 @@ It is one program that keeps everything in one file.`,
 		Example: `  lockstep demo                  see it work: comments, a model, and you as the reviewer
   lockstep dev                   a server for your own machine, on 127.0.0.1:8083
   lockstep validate flow.json    what is wrong with a definition, and where
-  lockstep test flow.test.yaml   does it do what it should`,
+  lockstep test flow.test.yaml   does it do what it should
+  lockstep fn add hello -- node bootstrap.mjs   a function for your state machines`,
 		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newDemoCommand(), newDevCommand(), newValidateCommand(), newTestCommand(), newExampleCommand(), newImportCommand(), newBenchCommand(), newVersionCommand())
+	root.AddCommand(newDemoCommand(), newDevCommand(), newValidateCommand(), newTestCommand(), newFnCommand(), newExampleCommand(), newImportCommand(), newConnectionCommand(), newScheduleCommand(), newTriggerCommand(), newBenchCommand(), newVersionCommand())
 	return root
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/lockstep-run/lockstep/internal/engine"
 	"github.com/lockstep-run/lockstep/internal/express"
+	"github.com/lockstep-run/lockstep/internal/fn"
 	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/task/model"
 	"github.com/lockstep-run/lockstep/internal/worker"
@@ -25,6 +26,7 @@ type metrics struct {
 	worker     *worker.Worker
 	express    *express.Runner
 	store      store.Store
+	functions  *fn.Manager
 }
 
 // executionCounts counts executions as their commits become durable.
@@ -112,6 +114,14 @@ func (m metrics) write(w io.Writer) {
 	one("lockstep_executions_live", "gauge", "Executions held in memory; others wait on disk.", work.Live+more.Live)
 	one("lockstep_transitions_total", "counter", "States entered.", work.Transitions+more.Transitions)
 	one("lockstep_tasks_total", "counter", "Calls of services begun.", work.Tasks+more.Tasks)
+	var calls, failed int64
+	processes := 0
+	for _, f := range m.functions.List() {
+		calls, failed, processes = calls+f.Invocations, failed+f.Errors, processes+f.Processes
+	}
+	one("lockstep_function_calls_total", "counter", "Calls of functions that this server runs.", calls)
+	one("lockstep_function_errors_total", "counter", "Those of them that failed.", failed)
+	one("lockstep_function_processes", "gauge", "Processes of functions.", processes)
 	family("lockstep_model_tokens_total", "counter", "Tokens that models have used, by provider, ModelId and kind.")
 	m.tokens.write(w)
 	one("lockstep_store_commits_total", "counter", "Transactions committed.", kept.Commits)

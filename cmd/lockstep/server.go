@@ -18,19 +18,18 @@ import (
 	"github.com/lockstep-run/lockstep/internal/arn"
 	"github.com/lockstep-run/lockstep/internal/awsapi"
 	"github.com/lockstep-run/lockstep/internal/config"
+	"github.com/lockstep-run/lockstep/internal/connection"
+	"github.com/lockstep-run/lockstep/internal/egress"
 	"github.com/lockstep-run/lockstep/internal/engine"
-	"github.com/lockstep-run/lockstep/internal/express"
 	"github.com/lockstep-run/lockstep/internal/logs"
-	"github.com/lockstep-run/lockstep/internal/maprun"
 	"github.com/lockstep-run/lockstep/internal/objects"
+	"github.com/lockstep-run/lockstep/internal/schedule"
 	"github.com/lockstep-run/lockstep/internal/store"
-	"github.com/lockstep-run/lockstep/internal/store/sqlite"
 	"github.com/lockstep-run/lockstep/internal/task"
 	"github.com/lockstep-run/lockstep/internal/task/gate"
-	"github.com/lockstep-run/lockstep/internal/task/lambda"
 	"github.com/lockstep-run/lockstep/internal/task/mock"
 	"github.com/lockstep-run/lockstep/internal/task/model"
-	"github.com/lockstep-run/lockstep/internal/task/service"
+	"github.com/lockstep-run/lockstep/internal/trigger"
 	"github.com/lockstep-run/lockstep/internal/worker"
 )
 
@@ -40,6 +39,7 @@ type settings struct {
 	data   string // directory
 	scheme arn.Scheme
 
+	config    string // the configuration file; "": none
 	functions map[string]config.Function
 	models    []config.Model
 	gates     []config.Gate
@@ -47,8 +47,13 @@ type settings struct {
 	mocks     *mock.Config // nil: none
 	limits    config.Limits
 	throttle  bool
-	retention time.Duration // of Express executions that have ended
-	objects   string        // where they are, see objects.Open; "": in the data directory
+	retention time.Duration  // of Express executions that have ended
+	egress    *egress.Policy // where state machines may call; nil: what is public
+	objects   string         // where they are, see objects.Open; "": in the data directory
+
+	connections []connection.Spec // declared, with their secrets
+	schedules   []schedule.Spec   // declared
+	triggers    []trigger.Spec    // declared, with their secrets
 
 	tasks func(*task.Registry) // registers more integrations
 	log   *slog.Logger
@@ -61,155 +66,10 @@ type server struct {
 	data   string // directory
 	scheme arn.Scheme
 
-	failed   chan error // has the reason when the server ends by itself
+	failed   chan error   // has the reason when the server ends by itself
+	reload   func() error // reads what the configuration says of functions again
 	stopping context.CancelFunc
 	stop     []func(context.Context) error // what Close does, last first
-}
-
-// openServer makes every part of a server, puts them together and sets them in
-// motion. It returns before recovery is through; /readyz says when it is.
-func openServer(ctx context.Context, s settings) (_ *server, err error) {
-	srv := &server{scheme: s.scheme, data: s.data, failed: make(chan error, 3)}
-	defer func() {
-		if err != nil {
-			srv.Close(ctx)
-		}
-	}()
-	listener, err := listen(ctx, s.listen)
-	if err != nil {
-		return nil, err
-	}
-	srv.url = "http://" + listener.Addr().String()
-	srv.onClose(func(context.Context) error { return ignoreClosed(listener.Close()) })
-
-	st, err := sqlite.Open(s.data)
-	if err != nil {
-		return nil, err
-	}
-	srv.onClose(func(context.Context) error { return st.Close() })
-	if err := srv.leaveAddress(s.data); err != nil {
-		return nil, err
-	}
-
-	functions, err := lambda.New(lambda.Config{Region: s.scheme.Region, Functions: lambdaFunctions(s.functions)})
-	if err != nil {
-		return nil, err
-	}
-	srv.onClose(func(context.Context) error { return functions.Close() })
-	files, err := objects.Open(ctx, s.objects, objects.Options{Dir: filepath.Join(s.data, "objects"), Region: s.scheme.Region})
-	if err != nil {
-		return nil, err
-	}
-	used := &tokenCounts{}
-	models, err := model.New(model.Config{
-		Region: s.scheme.Region, Routes: modelRoutes(s.models), Used: used.add, Read: readObject(files), Write: writeObject(files),
-	})
-	if err != nil {
-		return nil, err
-	}
-	srv.onClose(func(context.Context) error { return models.Close() })
-
-	tasks := task.NewRegistry()
-	tasks.AddLambda(functions)
-	tasks.Add("lambda:invoke", functions)
-	tasks.Add("bedrock:invokeModel", models)
-	tasks.Add("aws-sdk:bedrockruntime:converse", models)
-	if len(s.gates) > 0 {
-		outputs, err := gate.New(gateRules(s.gates))
-		if err != nil {
-			return nil, err
-		}
-		tasks.Check(outputs.Check)
-	}
-
-	records, err := logs.New(logs.Config{Region: s.scheme.Region, Routes: logRoutes(s.logs), Format: awsapi.AppendLogEntry, Log: s.log})
-	if err != nil {
-		return nil, err
-	}
-	srv.onClose(records.Close)
-
-	var tests awsapi.TestCases
-	if s.mocks != nil {
-		mocks, err := mock.New(s.mocks, filepath.Join(s.data, "mock-cases.jsonl"), s.log)
-		if err != nil {
-			return nil, err
-		}
-		srv.onClose(func(context.Context) error { return mocks.Close() })
-		tasks.Around(mocks.Around)
-		tests = mocks
-	}
-
-	counts := &executionCounts{}
-	running, stopWorker := context.WithCancel(context.WithoutCancel(ctx))
-	items, stopItems := context.WithCancel(running)
-	mapRuns := maprun.New(items, maprun.Config{Store: st, Scheme: s.scheme, Objects: files, Log: s.log})
-	w, err := worker.New(running, st, tasks, worker.Config{
-		Scheme: s.scheme, Log: s.log, Fatal: s.fatal, LogOf: logOf(records), LimitsOf: limitsOf(s.limits), MapRuns: mapRuns,
-		Committed: func(c *store.ExecutionCommit) { counts.committed(c); mapRuns.Committed(c) },
-	})
-	if err != nil {
-		stopItems()
-		stopWorker()
-		return nil, err
-	}
-	short, stopExpress := context.WithCancel(running)
-	x, err := express.New(short, st, tasks, express.Config{
-		Scheme: s.scheme, Log: s.log, Write: w.Write, Retention: s.retention, LogOf: logOf(records), Committed: counts.committed,
-		PayloadOf: func(machine string) int { payload, _ := s.limits.Of(machine); return payload },
-	})
-	if err != nil {
-		stopExpress()
-		stopItems()
-		stopWorker()
-		return nil, err
-	}
-	mapRuns.Connect(w, x)
-	api := awsapi.NewServer(st, w, awsapi.Config{
-		Scheme: s.scheme, Logger: s.log, Tasks: w, Express: x, MapRuns: mapRuns, LogGroup: records.Exists, TestCases: tests,
-		LimitsOf: limitsOf(s.limits), MaxPayload: s.limits.LargestPayload(), Throttle: s.throttle,
-	})
-	services := service.New(service.Config{Region: s.scheme.Region, States: api, Ended: endOf(w)})
-	srv.onClose(func(context.Context) error { return services.Close() })
-	services.Register(tasks)
-	if s.tasks != nil {
-		s.tasks(tasks)
-	}
-
-	srv.start(stopWorker, func() error { return w.Run(running) })
-	ready := &atomic.Bool{}
-	go awaitRecovery(running, w, ready)
-	srv.start(stopExpress, func() error { return x.Run(short) })
-	srv.start(stopItems, func() error { return mapRuns.Run(items) })
-	srv.onClose(func(context.Context) error { api.Close(); return nil })
-
-	stopping, stopPolls := context.WithCancel(running)
-	srv.stopping = stopPolls
-	mux := http.NewServeMux()
-	mux.Handle("POST /{$}", allowTime(endPollsWith(stopping, api)))
-	mux.HandleFunc("GET /healthz", serveAlive)
-	mux.Handle("GET /readyz", serveReady(ready))
-	mux.Handle("GET /metrics", metrics{counts, used, w, x, st})
-	mux.HandleFunc("/api/", serveNotFound)
-	mux.Handle("GET /{$}", welcome{srv.url, s.scheme, s.data})
-	handler, err := withObjects(mux, files, s.log)
-	if err != nil {
-		return nil, err
-	}
-	web := &http.Server{
-		Handler:           onlyOwnPages(handler),
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       2 * time.Minute, // not shorter than a long poll: when it is over, so is the request
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
-	}
-	srv.onClose(func(ctx context.Context) error { return shutDown(ctx, web) })
-	go func() {
-		if err := web.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			srv.failed <- fmt.Errorf("serve %s: %w", srv.url, err)
-		}
-	}()
-	return srv, nil
 }
 
 // onClose adds to what Close does. What was made last ends first.
@@ -221,10 +81,18 @@ func (s *server) start(end func(), run func() error) {
 	go func() {
 		defer close(done)
 		if err := run(); err != nil {
-			s.failed <- err
+			s.fail(err)
 		}
 	}()
 	s.onClose(func(context.Context) error { end(); <-done; return nil })
+}
+
+// fail says why the server ends by itself. The first reason stands.
+func (s *server) fail(err error) {
+	select {
+	case s.failed <- err:
+	default:
+	}
 }
 
 // Close takes no more requests, lets those under way end for as long as ctx
@@ -357,14 +225,6 @@ func ignoreClosed(err error) error {
 		return nil
 	}
 	return err
-}
-
-func lambdaFunctions(in map[string]config.Function) map[string]lambda.Function {
-	out := make(map[string]lambda.Function, len(in))
-	for name, f := range in {
-		out[name] = lambda.Function{URL: f.URL}
-	}
-	return out
 }
 
 func modelRoutes(in []config.Model) []model.Route {

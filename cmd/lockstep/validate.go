@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/lockstep-run/lockstep/asl"
+	"github.com/lockstep-run/lockstep/internal/task/awsmodel"
 )
 
 // maxInput is how much of a file the commands read, in bytes: more than any
@@ -21,7 +22,7 @@ import (
 const maxInput = 16 << 20
 
 func newValidateCommand() *cobra.Command {
-	v := validation{set: map[string]string{}}
+	v := validation{set: map[string]string{}, options: asl.Options{Lacks: awsmodel.Lacks}}
 	var set []string
 	var setFile string
 	cmd := &cobra.Command{

@@ -33,7 +33,7 @@ func serveReady(ready *atomic.Bool) http.HandlerFunc {
 func serveNotFound(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusNotFound)
-	fmt.Fprintf(w, "{\"error\":\"not_found\",\"message\":\"There is nothing at this path.\"}\n")
+	fmt.Fprintf(w, "{\"error\":{\"code\":\"not_found\",\"message\":\"There is nothing at this path.\"}}\n")
 }
 
 // endPollsWith ends GetActivityTask, which may wait for a minute, when the

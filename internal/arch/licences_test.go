@@ -41,7 +41,7 @@ func required(t *testing.T, gomod string) []string {
 
 func TestDependenciesSayWhatTheyDoForUs(t *testing.T) {
 	page := read(t, "docs/dependencies.md")
-	for _, gomod := range []string{"go.mod", "tools/go.mod", "test/sdk/go/go.mod", "test/crash/go.mod"} {
+	for _, gomod := range []string{"go.mod", "tools/go.mod", "test/sdk/go/go.mod", "test/crash/go.mod", "test/requests/go.mod", "test/functions/go/go.mod"} {
 		for _, name := range required(t, gomod) {
 			if !strings.Contains(page, "`"+name+"`") {
 				t.Errorf("%s asks for %s: give it a line in docs/dependencies.md, with what it does for us", gomod, name)

@@ -50,6 +50,19 @@ func (s Scheme) MapRun(machine, label, uuid string) string {
 	return s.prefix("states") + "mapRun:" + machine + "/" + label + ":" + uuid
 }
 
+// Connection names one of EventBridge's connections.
+func (s Scheme) Connection(name, uuid string) string {
+	return s.prefix("events") + "connection/" + name + "/" + uuid
+}
+
+// Schedule names one of EventBridge Scheduler's schedules, of the default group.
+func (s Scheme) Schedule(name string) string {
+	return s.prefix("scheduler") + "schedule/default/" + name
+}
+
+// Rule names one of EventBridge's rules, of the default bus: what a trigger is there.
+func (s Scheme) Rule(name string) string { return s.prefix("events") + "rule/" + name }
+
 // Name is an ARN taken apart: arn:Partition:Service:Region:Account:Type:Parts.
 type Name struct {
 	Partition, Service, Region, Account string

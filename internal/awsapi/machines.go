@@ -48,7 +48,7 @@ func (s *Server) createStateMachine(ctx context.Context, in *input, out []byte) 
 	if err := checkRole(r.RoleARN); err != nil {
 		return nil, err
 	}
-	if err := checkDefinition(r.Definition, m.Type); err != nil {
+	if err := s.checkDefinition(r.Definition, m.Type); err != nil {
 		return nil, err
 	}
 	if m.Tags, err = merge(nil, m.Tags, arn); err != nil {
@@ -122,8 +122,8 @@ func (in *input) settings() (configuration, publishing, error) {
 }
 
 // checkDefinition refuses a definition with errors in it.
-func checkDefinition(text, typ string) error {
-	if _, diagnostics := asl.Parse(text, asl.Options{Express: typ == express}); diagnostics.HasErrors() {
+func (s *Server) checkDefinition(text, typ string) error {
+	if _, diagnostics := asl.Parse(text, asl.Options{Express: typ == express, Lacks: s.lacks}); diagnostics.HasErrors() {
 		return invalidDefinition(diagnostics.InvalidDefinition())
 	}
 	return nil
@@ -156,7 +156,7 @@ func (s *Server) updateStateMachine(ctx context.Context, in *input, out []byte) 
 		return nil, orMissing(err, machineMissing(arn))
 	}
 	if definition != nil {
-		if err := checkDefinition(*definition, m.Type); err != nil {
+		if err := s.checkDefinition(*definition, m.Type); err != nil {
 			return nil, err
 		}
 	}

@@ -97,6 +97,10 @@ type Config struct {
 	Logger *slog.Logger     // gets no payloads; default slog.Default()
 	Tasks  Tasks            // for TestState; nil: it needs a mock where it would call one
 
+	// Lacks says that a service in aws-sdk:… has no action of that name, as in
+	// asl.Options.
+	Lacks func(service, action string) bool
+
 	Express Express // nil: EXPRESS machines can be kept, not run
 	MapRuns MapRuns // nil: there are none
 	// LogGroup says whether there is a log group of that ARN; nil: any is taken.
@@ -143,6 +147,7 @@ type Server struct {
 	express  Express
 	mapRuns  MapRuns
 	logGroup func(ctx context.Context, arn string) bool
+	lacks    func(service, action string) bool
 
 	limitsOf   func(machine string) engine.Limits // nil: AWS's
 	maxPayload int                                // of any machine
@@ -162,7 +167,7 @@ func NewServer(st store.Store, eng Engine, cfg Config) *Server {
 		cfg.Logger = slog.Default()
 	}
 	s := &Server{store: st, engine: eng, scheme: cfg.Scheme, now: cfg.Now, log: cfg.Logger, tasks: cfg.Tasks, tests: cfg.TestCases}
-	s.express, s.mapRuns, s.logGroup = cfg.Express, cfg.MapRuns, cfg.LogGroup
+	s.express, s.mapRuns, s.logGroup, s.lacks = cfg.Express, cfg.MapRuns, cfg.LogGroup, cfg.Lacks
 	if cfg.Throttle {
 		s.throttle = newThrottle()
 	}

@@ -90,7 +90,7 @@ func (s *Server) testState(ctx context.Context, in *input, out []byte) ([]byte, 
 	if err != nil {
 		return nil, err
 	}
-	machine, err := r.machine()
+	machine, err := r.machine(s.lacks)
 	if err != nil {
 		return nil, err
 	}
@@ -121,9 +121,9 @@ func (s *Server) testState(ctx context.Context, in *input, out []byte) ([]byte, 
 }
 
 // machine compiles the definition, and sets r.state where it is a single state.
-func (r *testRequest) machine() (m *asl.Machine, err error) {
+func (r *testRequest) machine(lacks func(service, action string) bool) (m *asl.Machine, err error) {
 	var found asl.Diagnostics
-	options := asl.Options{Untried: true}
+	options := asl.Options{Untried: true, Lacks: lacks}
 	if r.state == "" {
 		r.state = "StateName" // recorded
 		m, found = asl.ParseState(r.definition, r.state, options)

@@ -19,7 +19,7 @@ func (s *Server) validateStateMachineDefinition(_ context.Context, in *input, ou
 	if limit == 0 {
 		limit = 100
 	}
-	_, all := asl.Parse(definition, asl.Options{Express: typ == express})
+	_, all := asl.Parse(definition, asl.Options{Express: typ == express, Lacks: s.lacks})
 	shown := all.Errors()
 	if severity == asl.Warning {
 		shown = all

@@ -35,6 +35,11 @@ type Config struct {
 	Logs      []Log               `yaml:"logs"`      // the first that matches counts
 	Limits    Limits              `yaml:"limits"`    // of executions
 	Throttle  bool                `yaml:"throttle"`  // calls beyond the rates of AWS
+
+	Egress      Egress       `yaml:"egress"`      // where state machines may call
+	Connections []Connection `yaml:"connections"` // by name; what authorizes these calls
+	Schedules   []Schedule   `yaml:"schedules"`   // by name; what starts executions at times
+	Triggers    []Trigger    `yaml:"triggers"`    // by name; what starts executions when something happens
 }
 
 // Limits are what executions may have beyond AWS's quotas. Zero fields are those
@@ -68,9 +73,24 @@ type Log struct {
 	Target string // the path of a file, or stdout
 }
 
-// Function is where a Lambda function answers.
+// Function is where a Lambda function answers: a URL, or else a program and how
+// it runs. Fields at zero mean the defaults of package fn.
 type Function struct {
 	URL string `yaml:"url"`
+
+	Command     []string          `yaml:"command"` // or one text, cut at spaces
+	Worker      bool              `yaml:"worker"`  // no program: workers elsewhere serve it
+	Dir         string            `yaml:"dir"`     // absolute, or seen from the file's folder
+	Handler     string            `yaml:"handler"`
+	Timeout     time.Duration     `yaml:"timeout"`
+	Memory      int               `yaml:"memory"` // MiB
+	Concurrency int               `yaml:"concurrency"`
+	Idle        time.Duration     `yaml:"idle"`
+	Env         map[string]string `yaml:"env"`
+	PassEnv     []string          `yaml:"pass_env"`
+	Retries     *int              `yaml:"retries"`
+	RetryDelay  time.Duration     `yaml:"retry_delay"`
+	DeadLetter  string            `yaml:"dead_letter"`
 }
 
 // Model says who answers for the models whose ModelId matches.
@@ -98,9 +118,9 @@ type Gate struct {
 
 // keys are the fields of each mapping, in the order of messages.
 var (
-	configKeys   = []string{"listen", "data", "region", "account", "functions", "models", "gates", "logs", "limits", "throttle"}
+	configKeys   = []string{"listen", "data", "region", "account", "functions", "models", "gates", "logs", "limits", "throttle", "egress", "connections", "schedules", "triggers"}
 	limitKeys    = []string{"payload", "history", "machines"}
-	functionKeys = []string{"url"}
+	functionKeys = []string{"url", "command", "worker", "dir", "handler", "timeout", "memory", "concurrency", "idle", "env", "pass_env", "retries", "retry_delay", "dead_letter"}
 	modelKeys    = []string{"match", "provider", "model", "url", "key_env", "timeout", "script", "rate"}
 	gateKeys     = []string{"machine", "state", "path", "json", "schema", "empty", "refusal"}
 	providers    = []string{"anthropic", "bedrock", "extractor", "hash-embedder", "lexicon", "openai", "script"}
@@ -196,6 +216,14 @@ func (r *reader) config(c *Config, n *yaml.Node) {
 			r.limits(v, "limits", limitKeys, &c.Limits)
 		case "throttle":
 			r.flag(v, key, &c.Throttle)
+		case "egress":
+			r.egress(v, &c.Egress)
+		case "connections":
+			c.Connections = r.connections(v)
+		case "schedules":
+			c.Schedules = r.schedules(v)
+		case "triggers":
+			c.Triggers = r.triggers(v)
 		}
 	})
 }
@@ -321,15 +349,108 @@ var (
 
 func (r *reader) functions(n *yaml.Node) map[string]Function {
 	all := map[string]Function{}
-	r.fields(n, "functions", nil, func(name string, v *yaml.Node) {
-		var f Function
-		r.fields(v, "function "+name, functionKeys, func(key string, v *yaml.Node) { r.address(v, key, &f.URL) })
-		if f.URL == "" && len(r.problems) == 0 {
-			r.problem(v, "function %s has no url: say where it answers, for instance url: http://127.0.0.1:9000/", name)
-		}
-		all[name] = f
-	})
+	r.fields(n, "functions", nil, func(name string, v *yaml.Node) { all[name] = r.function(name, v) })
 	return all
+}
+
+func (r *reader) function(name string, n *yaml.Node) Function {
+	var f Function
+	r.fields(n, "function "+name, functionKeys, func(key string, v *yaml.Node) {
+		switch key {
+		case "url":
+			r.address(v, key, &f.URL)
+		case "command":
+			f.Command = r.command(v)
+		case "worker":
+			r.flag(v, key, &f.Worker)
+		case "dir":
+			r.text(v, key, &f.Dir)
+		case "handler":
+			r.text(v, key, &f.Handler)
+		case "timeout":
+			r.duration(v, key, &f.Timeout)
+		case "memory":
+			r.number(v, key, &f.Memory)
+		case "concurrency":
+			r.number(v, key, &f.Concurrency)
+		case "idle":
+			r.duration(v, key, &f.Idle)
+		case "env":
+			f.Env = map[string]string{}
+			r.fields(v, "env", nil, func(name string, v *yaml.Node) {
+				var text string
+				r.text(v, name, &text)
+				f.Env[name] = text
+			})
+		case "pass_env":
+			f.PassEnv = r.texts(v, key)
+		case "retries":
+			var n int
+			if r.number(v, key, &n) {
+				f.Retries = &n
+			}
+		case "retry_delay":
+			r.duration(v, key, &f.RetryDelay)
+		case "dead_letter":
+			r.text(v, key, &f.DeadLetter)
+		}
+	})
+	ways := 0
+	for _, has := range []bool{f.URL != "", len(f.Command) > 0, f.Worker} {
+		if has {
+			ways++
+		}
+	}
+	if ways != 1 && len(r.problems) == 0 {
+		r.problem(n, "function %s needs one of url, command and worker: say where it answers, for instance url: http://127.0.0.1:9000/, or what runs it, for instance command: node index.mjs", name)
+	}
+	return f
+}
+
+// command reads a list of a program and its arguments, or a text of them without
+// quotes.
+func (r *reader) command(n *yaml.Node) []string {
+	if n = resolve(n); n.Kind == yaml.SequenceNode {
+		return r.texts(n, "command")
+	}
+	var text string
+	r.text(n, "command", &text)
+	if strings.ContainsAny(text, "'\"\\") {
+		r.problem(n, "command with quotes must be a list, such as [sh, -c, 'echo $HOME']")
+	}
+	return strings.Fields(text)
+}
+
+func (r *reader) texts(n *yaml.Node, key string) []string {
+	n = resolve(n)
+	if n.Kind != yaml.SequenceNode {
+		if !isNull(n) {
+			r.problem(n, "%s must be a list", key)
+		}
+		return nil
+	}
+	var all []string
+	for _, v := range n.Content {
+		var text string
+		if r.text(v, "an entry of "+key, &text) {
+			all = append(all, text)
+		}
+	}
+	return all
+}
+
+func (r *reader) number(n *yaml.Node, key string, to *int) bool {
+	var text string
+	if !r.text(n, key, &text) {
+		return false
+	}
+	v, err := strconv.Atoi(text)
+	if err != nil {
+		r.problem(n, "%s must be a whole number, not %.60q", key, text)
+		return false
+	}
+	*to = v
+	return true
 }
 
 func (r *reader) models(n *yaml.Node) []Model {
@@ -367,7 +488,7 @@ func (r *reader) model(n *yaml.Node) Model {
 				r.problem(v, "key_env must be the name of an environment variable, such as OPENAI_API_KEY; a key itself does not belong here")
 			}
 		case "timeout":
-			r.duration(v, &m.Timeout)
+			r.duration(v, key, &m.Timeout)
 		case "script":
 			r.text(v, key, &m.Script)
 		case "rate":
@@ -515,14 +636,14 @@ func (r *reader) address(n *yaml.Node, key string, to *string) {
 	}
 }
 
-func (r *reader) duration(n *yaml.Node, to *time.Duration) {
+func (r *reader) duration(n *yaml.Node, key string, to *time.Duration) {
 	var text string
-	if !r.text(n, "timeout", &text) {
+	if !r.text(n, key, &text) {
 		return
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d <= 0 {
-		r.problem(n, "timeout must be a time such as 90s or 2m, not %.60q", text)
+		r.problem(n, "%s must be a time such as 90s or 2m, not %.60q", key, text)
 		return
 	}
 	*to = d

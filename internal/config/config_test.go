@@ -101,14 +101,17 @@ func TestMistakes(t *testing.T) {
 	}
 	f("lisen: x\nregoin: y", `line 1: unknown key "lisen" in the configuration; did you mean listen?`,
 		`line 2: unknown key "regoin" in the configuration; did you mean region?`)
-	f("port: 1", `line 1: unknown key "port" in the configuration; there are listen, data, region, account, functions, models, gates, logs, limits, throttle`)
+	f("port: 1", `line 1: unknown key "port" in the configuration; there are listen, data, region, account, functions, models, gates, logs, limits, throttle, egress, connections, schedules, triggers`)
 	f("data: a\ndata: b", `line 2: "data" stands twice in the configuration, first in line 1`)
 	f("- a", `line 1: the configuration must be written as key: value`)
 	f("listen: [1]", `line 1: listen must be a text`)
 	f("region: Frankfurt", `line 1: region must be a name such as us-east-1, not "Frankfurt"`)
 	f("account: 12", `line 1: account must have twelve digits, not "12"`)
 	f("functions:\n  f: http://x/", `line 2: function f must be written as key: value`)
-	f("functions:\n  f: {}", `line 2: function f has no url: say where it answers, for instance url: http://127.0.0.1:9000/`)
+	f("functions:\n  f: {}", `line 2: function f needs one of url, command and worker: say where it answers, for instance url: http://127.0.0.1:9000/, or what runs it, for instance command: node index.mjs`)
+	f("functions: {f: {url: 'http://x/', command: a}}", `line 1: function f needs one of url, command and worker: say where it answers, for instance url: http://127.0.0.1:9000/, or what runs it, for instance command: node index.mjs`)
+	f("functions: {f: {command: 'sh -c \"a b\"'}}", `line 1: command with quotes must be a list, such as [sh, -c, 'echo $HOME']`)
+	f("functions: {f: {command: a, memory: 1GB, timeout: soon, retries: x, env: [a], pass_env: b}}", "line 1: memory must be a whole number, not \"1GB\"\nline 1: timeout must be a time such as 90s or 2m, not \"soon\"\nline 1: retries must be a whole number, not \"x\"\nline 1: env must be written as key: value\nline 1: pass_env must be a list")
 	f("functions: {f: {url: x}}", `line 1: url must be an address with http:// or https://`)
 	f("functions: {f: {url: 'http://me:secret@x/'}}", `line 1: url must not hold a password`)
 	f("models: {}", `line 1: models must be a list: each begins with - match:`)
@@ -189,4 +192,25 @@ func TestMatches(t *testing.T) {
 	f("a*b*c", "a-b-b-c", true)
 	f("a*b*c", "a-c", false)
 	f("ab*b", "ab", false)
+}
+
+// What the guide shows can be read.
+func TestGuide(t *testing.T) {
+	guide, err := os.ReadFile("../../docs/functions-and-models.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(guide), "```yaml\n")
+	text, _, _ := strings.Cut(rest, "```")
+	c, err := Parse([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Function{
+		Command: []string{"node", "bootstrap.mjs"}, Dir: "functions/orders", Handler: "handler.handle", Timeout: 10 * time.Second,
+		Env: map[string]string{"LEVEL": "debug"},
+	}
+	if diff := cmp.Diff(want, c.Functions["orders"]); diff != "" {
+		t.Errorf("the function of the guide (-want +got):\n%s", diff)
+	}
 }

@@ -70,7 +70,6 @@ func (c *recorded) onlyDefines() bool {
 
 var (
 	otherAccount = regexp.MustCompile(`"account"\s*:\s*"2`)
-	statusEvents = regexp.MustCompile(`\baws\.states\b`)
 )
 
 // later are the parts that are still to come. A case that needs one is left
@@ -83,7 +82,6 @@ var later = []struct {
 		return c.Kind != "test_state" && !c.onlyDefines() && c.needs("apigateway")
 	}},
 	{"several accounts", func(c *recorded) bool { return c.says(otherAccount) }},
-	{"status events", func(c *recorded) bool { return c.says(statusEvents) }},
 }
 
 // report is what the runner writes.

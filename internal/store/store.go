@@ -106,6 +106,14 @@ type Store interface {
 	// first, until it returns false.
 	Results(ctx context.Context, run MapRunID, yield func([]byte) bool) error
 
+	// Setting finds a setting by its kind and name.
+	Setting(ctx context.Context, kind, name string) (Setting, error)
+	// Settings lists the settings of a kind by name.
+	Settings(ctx context.Context, kind, afterName string, limit int) ([]Setting, error)
+	// DueSettings lists the settings of a kind with a due time at or before until,
+	// earliest first.
+	DueSettings(ctx context.Context, kind string, until time.Time, limit int) ([]Setting, error)
+
 	// Starts lists the Express executions that KeepStarts has kept, by id, from
 	// after on.
 	Starts(ctx context.Context, after ExecutionID, limit int) ([]ExpressStart, error)
@@ -375,6 +383,15 @@ type Activity struct {
 	Tags          []Tag
 }
 
+// Setting is a small thing that somebody has set up: a connection, a schedule, a
+// trigger. What is in its data is known to the package that keeps it.
+type Setting struct {
+	Kind string
+	Name string
+	Due  int64 // Unix milliseconds; 0: never
+	Data []byte
+}
+
 // Tag is a resource tag.
 type Tag struct{ Key, Value string }
 
@@ -430,6 +447,13 @@ type Tx interface {
 	// DropStarts forgets those that have run. Ids that are not kept are passed
 	// over.
 	DropStarts(ctx context.Context, ids []ExecutionID) error
+
+	// Setting finds a setting by its kind and name.
+	Setting(ctx context.Context, kind, name string) (Setting, error)
+	// PutSetting keeps s, in the place of the one of that kind and name if there
+	// is one.
+	PutSetting(ctx context.Context, s Setting) error
+	DeleteSetting(ctx context.Context, kind, name string) error
 
 	// Record and Records are as those of the Store.
 	Record(ctx context.Context, kind, id string) (Record, error)

@@ -51,6 +51,7 @@ type Call struct {
 	Input        string        // JSON text: the state's effective input
 	Token        string        // where the pattern has one
 	RoleARN      string        // the state's Credentials; "": the machine's own role
+	MachineRole  string        // the machine's own role
 	Timeout      time.Duration // 0: none
 	Retry        int64         // how often the state has been tried again since it was entered
 }

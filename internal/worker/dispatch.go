@@ -74,7 +74,7 @@ func (w *Worker) dispatch(x *execution, d *engine.Dispatch) {
 	if d.Resource.Kind == asl.LambdaResource {
 		service = "lambda"
 	}
-	call := newCall(x.arn, w.cfg.Scheme.Machine(x.machine.name), d)
+	call := newCall(x.arn, w.cfg.Scheme.Machine(x.machine.name), x.machine.roleARN, d)
 	ctx, cancel := context.WithCancel(w.ctx)
 
 	w.mu.Lock()
@@ -104,7 +104,7 @@ func (w *Worker) dispatch(x *execution, d *engine.Dispatch) {
 }
 
 // newCall is the call that a command asks for.
-func newCall(execution, machine string, d *engine.Dispatch) *task.Call {
+func newCall(execution, machine, role string, d *engine.Dispatch) *task.Call {
 	return &task.Call{
 		ID:           taskID(execution, d.Task),
 		ExecutionARN: execution,
@@ -114,6 +114,7 @@ func newCall(execution, machine string, d *engine.Dispatch) *task.Call {
 		Input:        d.Input.JSON(),
 		Token:        d.Token,
 		RoleARN:      d.RoleARN,
+		MachineRole:  role,
 		Retry:        d.Retry,
 	}
 }
@@ -126,7 +127,7 @@ func taskID(execution string, t engine.TaskID) string {
 // it. The worker knows nothing of such an execution: x has its names. The call
 // ends when ctx does.
 func (w *Worker) Try(ctx context.Context, x *engine.Execution, d *engine.Dispatch) engine.Event {
-	call := newCall(x.ARN, x.MachineARN, d)
+	call := newCall(x.ARN, x.MachineARN, x.RoleARN, d)
 	result, err := w.integrate(ctx, call)
 	return w.outcome(d.Task, call, result, err, false)
 }
@@ -171,7 +172,7 @@ func (w *Worker) keepJob(ctx context.Context, key runningTask, submitted string)
 // and what the job does may need a turn itself.
 func (w *Worker) poll(x *execution, p *engine.Poll) {
 	key := runningTask{x.id, p.Task, true}
-	call, submitted := newCall(x.arn, w.cfg.Scheme.Machine(x.machine.name), &p.Dispatch), p.Submitted.JSON()
+	call, submitted := newCall(x.arn, w.cfg.Scheme.Machine(x.machine.name), x.machine.roleARN, &p.Dispatch), p.Submitted.JSON()
 	ctx, cancel := context.WithCancel(w.ctx)
 	w.mu.Lock()
 	delete(w.jobs, runningTask{execution: x.id, task: p.Task})
@@ -281,7 +282,16 @@ func (w *Worker) integrate(ctx context.Context, call *task.Call) (result task.Re
 		return result, task.Unsupported(call.Resource)
 	}
 	defer w.rescue(call, &err)
-	return integration.Run(ctx, call)
+	return integration.Run(asked(ctx, call), call)
+}
+
+// asked is ctx with the call for whose role things are asked of AWS, where it has
+// one of its own.
+func asked(ctx context.Context, call *task.Call) context.Context {
+	if call.RoleARN == "" {
+		return ctx
+	}
+	return task.With(ctx, call)
 }
 
 // jobEnd is integrate for the end of a job.
@@ -291,7 +301,7 @@ func (w *Worker) jobEnd(ctx context.Context, call *task.Call, submitted string) 
 		return result, task.Unsupported(call.Resource)
 	}
 	defer w.rescue(call, &err)
-	return integration.Poll(ctx, call, submitted)
+	return integration.Poll(asked(ctx, call), call, submitted)
 }
 
 // cancelJob stops a job whose end nobody waits for. That it is tried is all
@@ -305,7 +315,7 @@ func (w *Worker) cancelJob(call *task.Call, submitted string) {
 	}()
 	defer w.rescue(call, &err)
 	if integration := w.tasks.Poller(call.Resource); integration != nil {
-		err = integration.Cancel(w.ctx, call, submitted)
+		err = integration.Cancel(asked(w.ctx, call), call, submitted)
 	}
 }
 

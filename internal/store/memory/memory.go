@@ -53,10 +53,11 @@ type Store struct {
 
 	starts map[store.ExecutionID]store.ExpressStart
 
-	records map[recordName]store.Record
-	keys    map[string][]recordKey // by kind, sorted
-	events  []store.Event
-	topics  map[string][]int64 // ascending
+	settings map[settingKey]store.Setting
+	records  map[recordName]store.Record
+	keys     map[string][]recordKey // by kind, sorted
+	events   []store.Event
+	topics   map[string][]int64 // ascending
 }
 
 var _ store.Store = (*Store)(nil)
@@ -65,6 +66,8 @@ type name struct {
 	machine store.MachineID
 	name    string
 }
+
+type settingKey struct{ kind, name string }
 
 type version struct {
 	machine store.MachineID
@@ -104,9 +107,10 @@ func New() *Store {
 
 		starts: map[store.ExecutionID]store.ExpressStart{},
 
-		records: map[recordName]store.Record{},
-		keys:    map[string][]recordKey{},
-		topics:  map[string][]int64{},
+		settings: map[settingKey]store.Setting{},
+		records:  map[recordName]store.Record{},
+		keys:     map[string][]recordKey{},
+		topics:   map[string][]int64{},
 	}
 	rand.Read(s.secret[:])
 	return s

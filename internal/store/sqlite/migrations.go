@@ -268,7 +268,18 @@ CREATE TABLE map_results (
 ) STRICT;
 CREATE INDEX map_results_of ON map_results (run);
 `,
-	// 6: records and the feed of events, see store.Record and store.Event.
+	// 6: what somebody has set up, see store.Setting.
+	`
+CREATE TABLE settings (
+	kind TEXT NOT NULL,
+	name TEXT NOT NULL,
+	due  INTEGER NOT NULL,
+	data BLOB,
+	PRIMARY KEY (kind, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX settings_due ON settings (kind, due) WHERE due > 0;
+`,
+	// 7: records and the feed of events, see store.Record and store.Event.
 	`
 CREATE TABLE records (
 	rowid   INTEGER PRIMARY KEY,

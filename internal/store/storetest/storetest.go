@@ -45,6 +45,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"MapRuns":             mapRuns,
 		"MapRunChildren":      mapRunChildren,
 		"MapRunResults":       mapRunResults,
+		"Settings":            settings,
 		"Records":             records,
 		"RecordsByKey":        recordsByKey,
 		"Events":              events,

@@ -24,13 +24,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/config"
+
+	"github.com/lockstep-run/lockstep/internal/task"
 )
 
 // Service says how AWS calls one of its services in different places.
 type Service struct {
 	ID          string // in AWS_ENDPOINT_URL_<ID>: "LAMBDA", "BEDROCK_RUNTIME"
-	Host        string // in front of the region: "lambda", "bedrock-runtime"
+	Host        string // in front of the region: "lambda", or whole: "sts.{region}.amazonaws.com"
 	SigningName string // in signatures: "lambda", "bedrock"
+	// SigningRegion is the region in signatures where that is always the same one at
+	// AWS's own endpoint.
+	SigningRegion string
 	// Object says that the service is an object store: paths are signed as they
 	// are sent, and the body's hash is sent along.
 	Object bool
@@ -43,12 +48,14 @@ type Client struct {
 	http    *http.Client
 	signer  *v4.Signer
 	setup   func() (setup, error)
+	roles   *roles // nil: of none but the server's own
 }
 
 // setup is what the environment and the files of the AWS configuration say. It
 // is read at the first call: whoever never calls AWS needs no such files.
 type setup struct {
 	endpoint    *url.URL
+	elsewhere   bool // the endpoint is not AWS's own
 	region      string
 	credentials aws.CredentialsProvider
 }
@@ -74,13 +81,16 @@ func NewFor(service Service, account Account, transport http.RoundTripper) *Clie
 	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = service.Object })
 	c := &Client{service: service, account: account, http: HTTPClient(transport), signer: signer}
 	c.setup = sync.OnceValues(c.load)
+	if service.ID != sts.ID {
+		c.roles = &roles{sts: NewFor(sts, Account{Region: account.Region, Profile: account.Profile}, transport), sessions: map[sessionKey]*session{}}
+	}
 	return c
 }
 
 // NewLocal makes a client of a service that handler answers for, in this process.
 // Its requests are not signed.
 func NewLocal(handler http.Handler) *Client {
-	s := setup{endpoint: &url.URL{Scheme: "http", Host: "localhost"}}
+	s := setup{endpoint: &url.URL{Scheme: "http", Host: "localhost"}, elsewhere: true}
 	return &Client{http: HTTPClient(local{handler}), setup: func() (setup, error) { return s, nil }}
 }
 
@@ -88,6 +98,13 @@ func NewLocal(handler http.Handler) *Client {
 func (c *Client) Endpoint() (*url.URL, error) {
 	s, err := c.setup()
 	return s.endpoint, err
+}
+
+// Elsewhere reports whether the endpoint is another than AWS's own: a host whose
+// name takes no prefix.
+func (c *Client) Elsewhere() bool {
+	s, _ := c.setup()
+	return s.elsewhere
 }
 
 func (c *Client) load() (setup, error) {
@@ -105,50 +122,84 @@ func (c *Client) load() (setup, error) {
 	if cfg.Region == "" {
 		return setup{}, errors.New("no AWS region: set AWS_REGION or region in the configuration")
 	}
-	text := cmp.Or(c.account.Endpoint, endpoint(c.service, &cfg))
+	text, elsewhere := endpoint(c.service, &cfg)
+	if c.account.Endpoint != "" {
+		text, elsewhere = c.account.Endpoint, true
+	}
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return setup{}, fmt.Errorf("the endpoint of %s is not a URL with http or https: %q", c.service.Host, text)
 	}
-	return setup{u, cfg.Region, cfg.Credentials}, nil
+	region := cfg.Region
+	if !elsewhere {
+		region = cmp.Or(c.service.SigningRegion, region)
+	}
+	return setup{u, elsewhere, region, cfg.Credentials}, nil
 }
 
-func endpoint(s Service, cfg *aws.Config) string {
+// endpoint is where a service is, and whether that is not AWS's own place.
+func endpoint(s Service, cfg *aws.Config) (text string, elsewhere bool) {
 	if !strings.EqualFold(os.Getenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"), "true") {
 		if own := os.Getenv("AWS_ENDPOINT_URL_" + s.ID); own != "" {
-			return own
+			return own, true
 		}
 	}
 	if cfg.BaseEndpoint != nil {
-		return *cfg.BaseEndpoint
+		return *cfg.BaseEndpoint, true
 	}
-	domain := "amazonaws.com"
+	host := s.Host
+	if !strings.Contains(host, "amazonaws.com") && !strings.Contains(host, "api.aws") {
+		host += ".{region}.amazonaws.com"
+	}
+	host = strings.ReplaceAll(host, "{region}", cfg.Region)
 	if strings.HasPrefix(cfg.Region, "cn-") {
-		domain += ".cn"
+		host = strings.Replace(host, "amazonaws.com", "amazonaws.com.cn", 1)
 	}
-	return "https://" + s.Host + "." + cfg.Region + "." + domain
+	return "https://" + host, false
 }
 
 // Request is a call to a service.
 type Request struct {
 	Method string   // "": POST
 	Path   []string // its segments, not yet escaped
-	Query  string   // escaped
-	Body   string
+	// EscapedPath, if set, is the path in the place of Path, from its slash on.
+	EscapedPath string
+	Query       string // escaped
+	Body        string
 	// Header has the request's own headers under their canonical names.
 	Header http.Header
+	// HostPrefix stands in front of the host's name, "bucket.", where the host is
+	// AWS's own.
+	HostPrefix string
+	// Host, if set, is the name that the request is for where the endpoint is
+	// another than AWS's own.
+	Host         string
+	Unsigned     bool // the service lets anybody call
+	UnsignedBody bool // the signature leaves the body out
 }
 
-// Do signs r, sends it and reads the answer, limit bytes of it at most. A
-// refusal by the service is an answer too. The error is ctx's when ctx has
-// ended, an *Oversize, or says in the words of AWS's SDK why there is no answer.
+// Do signs r, sends it and reads the answer, limit bytes of it at most: in the
+// name of the role of the call under ctx (task.With), where that has one and
+// somebody answers for roles. A refusal by the service is an answer too. The
+// error is ctx's when ctx has ended, an *Oversize, a *task.Error where the role
+// could not be assumed, or says in the words of AWS's SDK why there is no answer.
 func (c *Client) Do(ctx context.Context, r *Request, limit int) (*Response, error) {
 	s, err := c.setup()
 	if err != nil {
 		return nil, err
 	}
 	u := *s.endpoint
-	u.Path, u.RawPath = joinPath(&u, r.Path)
+	if r.EscapedPath == "" {
+		u.Path, u.RawPath = joinPath(&u, r.Path)
+	} else {
+		u.RawPath = strings.TrimSuffix(u.EscapedPath(), "/") + r.EscapedPath
+		if u.Path, err = url.PathUnescape(u.RawPath); err != nil {
+			return nil, fmt.Errorf("the path %q: %w", r.EscapedPath, err)
+		}
+	}
+	if r.HostPrefix != "" && !s.elsewhere {
+		u.Host = r.HostPrefix + u.Host
+	}
 	u.RawQuery = r.Query
 	req, err := newRequest(ctx, r.Method, &u, r.Body)
 	if err != nil {
@@ -157,24 +208,34 @@ func (c *Client) Do(ctx context.Context, r *Request, limit int) (*Response, erro
 	for name, values := range r.Header {
 		req.Header[name] = values
 	}
-	if s.credentials != nil {
-		if err := c.sign(ctx, &s, req, r.Body); err != nil {
+	if r.Host != "" && s.elsewhere {
+		req.Host = r.Host
+	}
+	if s.credentials != nil && !r.Unsigned {
+		if err := c.sign(ctx, &s, req, r); err != nil {
 			return nil, err
 		}
 	}
 	return Send(c.http, req, limit)
 }
 
-func (c *Client) sign(ctx context.Context, s *setup, req *http.Request, body string) error {
-	credentials, err := s.credentials.Retrieve(ctx)
+func (c *Client) sign(ctx context.Context, s *setup, req *http.Request, r *Request) error {
+	credentials, err := c.credentialsFor(ctx, s)
 	if err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		var refused *task.Error
+		if errors.As(err, &refused) {
+			return refused
+		}
 		return fmt.Errorf("Unable to load AWS credentials from any provider in the chain: %w", err) //nolint:staticcheck // AWS's words
 	}
-	sum := sha256.Sum256([]byte(body))
+	sum := sha256.Sum256([]byte(r.Body))
 	hash := hex.EncodeToString(sum[:])
+	if r.UnsignedBody {
+		hash = "UNSIGNED-PAYLOAD"
+	}
 	if c.service.Object {
 		req.Header["X-Amz-Content-Sha256"] = []string{hash}
 	}
@@ -193,14 +254,14 @@ func joinPath(base *url.URL, segments []string) (plain, escaped string) {
 	escaped = strings.TrimSuffix(base.EscapedPath(), "/")
 	for _, s := range segments {
 		plain += "/" + s
-		escaped += "/" + escapeSegment(s)
+		escaped += "/" + EscapePath(s)
 	}
 	return plain, escaped
 }
 
-// escapeSegment escapes all but RFC 3986's unreserved characters, as AWS's SDKs
+// EscapePath makes s a segment of a path: it escapes all but RFC 3986's unreserved characters, as AWS's SDKs
 // do: a colon too, unlike url.PathEscape.
-func escapeSegment(s string) string {
+func EscapePath(s string) string {
 	const hexDigits = "0123456789ABCDEF"
 	out := make([]byte, 0, len(s)+16)
 	for i := range len(s) {

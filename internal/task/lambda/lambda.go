@@ -1,9 +1,9 @@
 // Package lambda calls functions: Lambda's own ARNs as a Task's resource, and
 // lambda:invoke.
 //
-// A function that the configuration names is called at its URL; all others
-// through the Invoke API, of AWS or whatever AWS_ENDPOINT_URL_LAMBDA names. Both
-// are told the task's ID in the header Idempotency-Key. Lambda itself does not
+// A function that the configuration gives a URL is called there; one of this
+// process through its handler of the Invoke API; all others through that of AWS
+// or whatever AWS_ENDPOINT_URL_LAMBDA names. All are told the task's ID in the header Idempotency-Key. Lambda itself does not
 // look at it: a function on AWS may see a call twice after a crash.
 package lambda
 
@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 
 	"github.com/lockstep-run/lockstep/asl"
 	"github.com/lockstep-run/lockstep/asl/value"
@@ -38,13 +39,24 @@ type Function struct {
 type Config struct {
 	Region    string              // of AWS's endpoint and of signatures; "": the SDK's
 	Functions map[string]Function // by name or ARN, with or without a qualifier
+	Local     Local               // functions of this process; nil: none
 	Transport http.RoundTripper   // nil: awscall.Transport()
+}
+
+// Local is a Lambda in this process: a handler of its Invoke API.
+type Local interface {
+	http.Handler
+	// Has reports whether a function is there, by its name or ARN as it is written
+	// and the qualifier beside it.
+	Has(function, qualifier string) bool
 }
 
 // Caller calls functions. It is a task.Integration for both kinds of resource.
 type Caller struct {
 	aws       *awscall.Client
-	functions map[string]*url.URL
+	functions atomic.Pointer[map[string]*url.URL]
+	local     Local
+	inside    *awscall.Client // of local
 	direct    *http.Client
 }
 
@@ -54,18 +66,28 @@ func New(c Config) (*Caller, error) {
 		c.Transport = awscall.Transport()
 	}
 	l := &Caller{
-		aws:       awscall.New(awscall.Service{ID: "LAMBDA", Host: "lambda", SigningName: "lambda"}, c.Region, c.Transport),
-		functions: map[string]*url.URL{},
-		direct:    awscall.HTTPClient(c.Transport),
+		aws:    awscall.New(awscall.Service{ID: "LAMBDA", Host: "lambda", SigningName: "lambda"}, c.Region, c.Transport),
+		direct: awscall.HTTPClient(c.Transport),
 	}
-	for name, f := range c.Functions {
+	if c.Local != nil {
+		l.local, l.inside = c.Local, awscall.NewLocal(c.Local)
+	}
+	return l, l.SetFunctions(c.Functions)
+}
+
+// SetFunctions replaces the functions that answer at URLs of their own. The error
+// names one whose URL is none; the functions stay as they were then.
+func (l *Caller) SetFunctions(functions map[string]Function) error {
+	urls := make(map[string]*url.URL, len(functions))
+	for name, f := range functions {
 		u, err := url.Parse(f.URL)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return nil, errors.New("function " + name + ": its url is not one with http or https")
+			return errors.New("function " + name + ": its url is not one with http or https")
 		}
-		l.functions[name] = u
+		urls[name] = u
 	}
-	return l, nil
+	l.functions.Store(&urls)
+	return nil
 }
 
 // Close closes connections that are idle.
@@ -106,6 +128,7 @@ func (l *Caller) Run(ctx context.Context, c *task.Call) (task.Result, error) {
 func (l *Caller) invoke(ctx context.Context, inv *invocation) (*awscall.Response, error) {
 	r, err := l.send(ctx, inv)
 	var long *awscall.Oversize
+	var refused *task.Error
 	switch {
 	case err == nil:
 		return r, failure(inv, r)
@@ -114,12 +137,14 @@ func (l *Caller) invoke(ctx context.Context, inv *invocation) (*awscall.Response
 	case errors.As(err, &long):
 		return nil, task.Fail("States.DataLimitExceeded", "The state/task '"+inv.resource+
 			"' returned a result with a size exceeding the maximum number of bytes service limit.")
+	case errors.As(err, &refused):
+		return nil, refused
 	}
 	return nil, task.Fail("Lambda.SdkClientException", err.Error())
 }
 
 func (l *Caller) send(ctx context.Context, inv *invocation) (*awscall.Response, error) {
-	if u := l.local(inv); u != nil {
+	if u := l.url(inv); u != nil {
 		return l.post(ctx, u, inv)
 	}
 	req := awscall.Request{
@@ -129,6 +154,9 @@ func (l *Caller) send(ctx context.Context, inv *invocation) (*awscall.Response, 
 	}
 	if inv.qualifier != "" {
 		req.Query = "Qualifier=" + url.QueryEscape(inv.qualifier)
+	}
+	if l.local != nil && l.local.Has(inv.function, inv.qualifier) {
+		return l.inside.Do(ctx, &req, maxAnswer)
 	}
 	return l.aws.Do(ctx, &req, maxAnswer)
 }
@@ -154,10 +182,11 @@ func (l *Caller) post(ctx context.Context, u *url.URL, inv *invocation) (*awscal
 	return r, err
 }
 
-// local finds the configured URL of a function: with its qualifier first, and as
+// url finds the configured URL of a function: with its qualifier first, and as
 // it is written before by its name alone.
-func (l *Caller) local(inv *invocation) *url.URL {
-	if len(l.functions) == 0 {
+func (l *Caller) url(inv *invocation) *url.URL {
+	functions := *l.functions.Load()
+	if len(functions) == 0 {
 		return nil
 	}
 	name, qualifier := split(inv.function)
@@ -166,7 +195,7 @@ func (l *Caller) local(inv *invocation) *url.URL {
 		names = []string{inv.function + ":" + inv.qualifier, name + ":" + inv.qualifier, inv.function, name}
 	}
 	for _, n := range names {
-		if u := l.functions[n]; u != nil {
+		if u := functions[n]; u != nil {
 			return u
 		}
 	}

@@ -485,3 +485,46 @@ func BenchmarkCall(b *testing.B) {
 		return lambda.Config{Functions: map[string]lambda.Function{"f": {URL: url}}}
 	})
 }
+
+// local is a Lambda in this process that has one function.
+type local struct{ *service }
+
+func (l local) Has(function, qualifier string) bool {
+	return strings.Contains(function, "inside") && qualifier != "gone"
+}
+
+func (l local) ServeHTTP(w http.ResponseWriter, r *http.Request) { l.service.ServeHTTP(w, r) }
+
+// A function of this process is called there, unless the configuration gives it a
+// URL; all others go where they went.
+func TestLocal(t *testing.T) {
+	aws, in, url := serve(t, echo), serve(t, echo), serve(t, echo)
+	environment(t, aws.url)
+	l := caller(t, lambda.Config{Local: local{in}, Functions: map[string]lambda.Function{"inside2": {URL: url.url}}})
+	f := func(c *task.Call, want *service) {
+		t.Helper()
+		before := len(want.seen)
+		if _, err := l.Run(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		if len(want.seen) != before+1 {
+			t.Errorf("%s %s went elsewhere", c.Resource.ARN, c.Input)
+		}
+	}
+	f(call(account+"inside", `{}`), in)
+	f(call("arn:aws:lambda:eu-west-1:210987654321:function:inside:live", `{}`), in)
+	f(invokeCall(`{"FunctionName":"inside","Payload":1}`), in)
+	f(invokeCall(`{"FunctionName":"inside","Qualifier":"gone","Payload":1}`), aws)
+	f(call(account+"outside", `{}`), aws)
+	f(call(account+"inside2", `{}`), url)
+	if err := l.SetFunctions(nil); err != nil {
+		t.Fatal(err)
+	}
+	f(call(account+"inside2", `{}`), in)
+	if err := l.SetFunctions(map[string]lambda.Function{"x": {URL: "ftp://x"}}); err == nil {
+		t.Error("a URL that is none is taken")
+	}
+	if auth := in.seen[0].Header.Get("Authorization"); auth != "" {
+		t.Errorf("a call within the process is signed: %s", auth)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"github.com/lockstep-run/lockstep/asl/value"
 	"github.com/lockstep-run/lockstep/internal/task"
 	"github.com/lockstep-run/lockstep/internal/task/awscall"
+	"github.com/lockstep-run/lockstep/internal/task/awsmodel"
 )
 
 // action is an action of an integration that Step Functions has made for a
@@ -98,22 +99,17 @@ func (i *integration) Run(ctx context.Context, c *task.Call) (task.Result, error
 			return task.Result{}, err
 		}
 	}
-	d := descriptions[a.service]
-	name := capital(c.Resource.Action)
-	request, read := d.jsonRequest(name, in), body
-	if d.protocol == queryProtocol {
-		request, read = d.queryRequest(name, in), func(r *awscall.Response) value.Value { return queryResult(r, name) }
-	}
-	r, err := i.services.send(ctx, a.service, request, a.prefix, c.Resource.Service, func(r *awscall.Response) *task.Error {
-		if d.protocol == queryProtocol {
-			return a.refused(queryFailure(r))
-		}
-		return a.refused(awscall.Refusal(r), r.Header.Get("X-Amzn-Query-Error"))
-	})
+	model := awsmodel.Find(a.service)
+	call := model.Actions[c.Resource.Action]
+	r, err := i.services.do(ctx, &encoder{service: model, call: call, token: c.ID, asWire: true}, c, in, a.prefix,
+		func(r *awscall.Response) *task.Error {
+			return a.refused(failure(model, r), r.Header.Get("X-Amzn-Query-Error"))
+		})
 	if err != nil {
 		return task.Result{}, err
 	}
-	out := read(r)
+	d := decoder{service: model, call: call, asWire: true}
+	out := value.ObjectOf(d.result(r))
 	if a.check != nil {
 		if failed := a.check(out); failed != nil {
 			return task.Result{}, failed
@@ -158,7 +154,7 @@ func toQueue(s *Services, _ *task.Call, in value.Value) (value.Value, error) {
 	if err != nil || u.Hostname() == "" {
 		return in, nil // a name, or what the service will refuse
 	}
-	if at, err := s.clients["sqs"].Endpoint(); err == nil && (u.Hostname() == at.Hostname() || isAnywhere(u.Hostname())) {
+	if at, err := s.client(awsmodel.Find("sqs")).Endpoint(); err == nil && (u.Hostname() == at.Hostname() || isAnywhere(u.Hostname())) {
 		return in, nil
 	}
 	return in, task.Fail("SQS.SdkClientException", "Unable to execute HTTP request: "+u.Hostname()+": Name or service not known")

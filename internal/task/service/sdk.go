@@ -2,19 +2,17 @@ package service
 
 import (
 	"context"
-	"encoding/base64"
-	"math"
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/lockstep-run/lockstep/asl/value"
 	"github.com/lockstep-run/lockstep/internal/task"
 	"github.com/lockstep-run/lockstep/internal/task/awscall"
+	"github.com/lockstep-run/lockstep/internal/task/awsmodel"
 )
 
-// sdk runs the tasks of aws-sdk:<name>.
+// sdk runs the tasks of aws-sdk:<name>, as the service's model describes them.
 type sdk struct {
 	services *Services
 	name     string
@@ -27,163 +25,100 @@ func (i *sdk) Run(ctx context.Context, c *task.Call) (task.Result, error) {
 	if err != nil {
 		return task.Result{}, err
 	}
-	d := descriptions[i.name]
-	var out value.Value
-	switch d.protocol {
-	case jsonProtocol:
-		out, err = i.json(ctx, d, c, given(in))
-	case queryProtocol:
-		out, err = i.query(ctx, d, c, given(in))
-	case objects:
-		return i.object(ctx, d, c, given(in))
-	case functions:
-		return i.invoke(ctx, d, c, given(in))
+	service := awsmodel.Find(i.name)
+	action := service.Actions[c.Resource.Action]
+	if action == nil { // from before a definition's actions were checked
+		return task.Result{}, task.Unsupported(c.Resource)
 	}
+	e := encoder{service: service, call: action, token: c.ID}
+	r, err := i.services.do(ctx, &e, c, given(in), service.Exception, func(r *awscall.Response) *task.Error {
+		return refused(service, action, given(in), r)
+	})
 	if err != nil {
 		return task.Result{}, err
 	}
-	return task.Result{Output: value.ObjectOf(sorted(out)).JSON()}, nil
+	d := decoder{service: service, call: action}
+	return task.Result{Output: value.ObjectOf(d.result(r)).JSON()}, nil
 }
 
-func (i *sdk) json(ctx context.Context, d *description, c *task.Call, in value.Value) (value.Value, error) {
-	r, err := i.services.send(ctx, i.name, d.jsonRequest(capital(c.Resource.Action), in), d.exception, c.Resource.Service, d.refusedJSON)
+// do makes the call that e describes.
+func (s *Services) do(ctx context.Context, e *encoder, c *task.Call, in value.Value, prefix string, refused refusal) (*awscall.Response, error) {
+	client := s.client(e.service)
+	e.pathStyle = client.Elsewhere()
+	r, err := e.request(in)
 	if err != nil {
-		return value.Value{}, err
+		return nil, describe(c.Input, err)
 	}
-	return d.fromWire(body(r)), nil
+	answer, err := s.send(ctx, client, r, prefix, c.Resource.Service, refused)
+	if err == nil && e.service.Name == "s3" && failed(e.call, answer) {
+		return nil, refused(answer)
+	}
+	return answer, err
 }
 
-// jsonRequest is a call in AWS's JSON protocol.
-func (d *description) jsonRequest(action string, in value.Value) *awscall.Request {
-	return &awscall.Request{
-		Body: d.toWire(in).JSON(),
-		Header: http.Header{
-			"Content-Type": {"application/x-amz-json-" + d.version},
-			"X-Amz-Target": {d.target + "." + action},
-		},
-	}
-}
-
-func (d *description) refusedJSON(r *awscall.Response) *task.Error {
-	return d.refused(awscall.Refusal(r), "")
-}
-
-// refused is an error in the words of AWS's newer SDK. More stands behind what
-// the cause says of the call.
-func (d *description) refused(f awscall.Failure, more string) *task.Error {
-	cause := f.CauseV2(d.exception)
-	if more != "" {
-		cause = strings.TrimSuffix(cause, ")") + more + ")"
-	}
-	return task.Fail(d.exception+"."+d.exceptionFor(f.Code), cause)
-}
-
-// exceptionFor is the SDK's class for an error code.
-func (d *description) exceptionFor(code string) string {
-	if code == "" || strings.ContainsAny(code, ". /") || general[code] && !slices.Contains(d.modelled, code) {
-		return d.exception + "Exception"
-	}
-	return exception(code)
-}
-
-// exception is an error code as AWS's SDKs name its class.
-func exception(code string) string { return strings.TrimSuffix(code, "Exception") + "Exception" }
-
-// toWire writes parameters as the service takes them.
-func (d *description) toWire(v value.Value) value.Value {
-	if !d.camel && d.texts == nil && d.blobs == nil {
-		return v
-	}
-	return members(v, func(key string, x value.Value) (string, value.Value) {
-		switch {
-		case slices.Contains(d.texts, key) && x.Kind() != value.String:
-			x = value.Str(x.JSON())
-		case slices.Contains(d.blobs, key):
-			x = value.Str(base64.StdEncoding.EncodeToString([]byte(text(x))))
-		case !freeKeys(key, x):
-			x = d.toWire(x)
-		}
-		if d.camel {
-			key = small(key)
-		}
-		return key, x
-	})
-}
-
-// fromWire writes an answer as a task's result has it. Times are texts there,
-// and seconds on the wire: without the service's model they are known by their
-// name and size.
-func (d *description) fromWire(v value.Value) value.Value {
-	return members(v, func(key string, x value.Value) (string, value.Value) {
-		if d.camel {
-			key = capital(key)
-		}
-		switch {
-		case slices.Contains(d.blobs, key):
-			if b, err := base64.StdEncoding.DecodeString(x.Str()); err == nil {
-				x = value.Str(strings.ToValidUTF8(string(b), "\uFFFD"))
-			}
-		case x.Kind() == value.Number && isTime(key, x.Float()):
-			x = value.Str(timestamp(x.Float()))
-		case !freeKeys(key, x):
-			x = d.fromWire(x)
-		}
-		return key, x
-	})
-}
-
-// members changes the members of v, or of the objects in it if it is an array.
-func members(v value.Value, change func(string, value.Value) (string, value.Value)) value.Value {
-	switch v.Kind() {
-	case value.Object:
-		out := make([]value.Member, 0, v.Len())
-		for key, x := range v.Members() {
-			key, x := change(key, x)
-			out = append(out, value.Member{Key: key, Value: x})
-		}
-		return value.ObjectOf(out)
-	case value.Array:
-		out := make([]value.Value, 0, v.Len())
-		for _, x := range v.Items() {
-			out = append(out, members(x, change))
-		}
-		return value.ArrayOf(out)
-	}
-	return v
-}
-
-// freeKeys reports whether x is an object whose keys are somebody's own, not
-// names of members.
-func freeKeys(name string, x value.Value) bool {
-	if x.Kind() != value.Object {
-		return false
-	}
-	switch capital(name) {
-	case "Tags", "Labels", "DockerLabels", "Options", "DriverOpts", "AssignedVariables", "Item", "Key", "ExpressionAttributeValues":
-		return true
-	}
-	return false
-}
-
-func isTime(name string, seconds float64) bool {
-	if seconds < 1e8 || seconds > 1e11 {
-		return false
-	}
-	for _, end := range [...]string{"Date", "Time", "Timestamp", "At"} {
-		if strings.HasSuffix(name, end) {
-			return true
+// refused is an error in the words of AWS's newer SDK.
+func refused(s *awsmodel.Service, call *awsmodel.Call, in value.Value, r *awscall.Response) *task.Error {
+	f := failure(s, r)
+	if f.Code == "" && s.Name == "s3" && call.Method == http.MethodHead && r.Status == http.StatusNotFound {
+		f.Code = "NoSuchKey" // an answer to HEAD has no body to say it
+		if in.Get("Key").IsAbsent() {
+			f.Code = "NoSuchBucket"
 		}
 	}
-	return false
+	class := s.Errors[f.Code]
+	if class == "" || s.Name == "s3" && s3General[f.Code] {
+		class = s.Exception + "Exception"
+	}
+	cause := f.CauseV2(s.Exception)
+	if id := r.Header.Get("X-Amz-Id-2"); id != "" && s.Name == "s3" {
+		cause = strings.TrimSuffix(cause, ")") + ", Extended Request ID: " + awscall.Short(id, 256) + ")"
+	}
+	return task.Fail(s.Exception+"."+class, cause)
 }
 
-// timestamp writes seconds since 1970 as AWS writes times in results.
-func timestamp(seconds float64) string {
-	t := time.UnixMilli(int64(math.Round(seconds * 1000))).UTC()
-	if t.Nanosecond() == 0 {
-		return t.Format("2006-01-02T15:04:05Z")
+// s3General are codes that S3's model has come to define after AWS's answers
+// were recorded: S3.S3Exception is what they say.
+var s3General = map[string]bool{"AccessDenied": true}
+
+// failure reads what a service says when it refuses a call.
+func failure(s *awsmodel.Service, r *awscall.Response) awscall.Failure {
+	switch s.Protocol {
+	case awsmodel.RESTXML, awsmodel.Query, awsmodel.EC2:
+		return xmlFailure(r)
+	case awsmodel.CBOR:
+		if v, err := readCBOR([]byte(r.Body)); err == nil {
+			r = &awscall.Response{Status: r.Status, Header: r.Header, Body: v.JSON()}
+		}
 	}
-	return t.Format("2006-01-02T15:04:05.000Z")
+	return awscall.Refusal(r)
+}
+
+// xmlFailure reads <ErrorResponse><Error>…, <Response><Errors><Error>… as EC2 has
+// it, and <Error>… as S3 does.
+func xmlFailure(r *awscall.Response) awscall.Failure {
+	root, err := readXML(r.Body)
+	if err != nil {
+		return awscall.Refusal(r)
+	}
+	at := root
+	if e := root.child("Errors").child("Error"); e != nil {
+		at = e
+	} else if e := root.child("Error"); e != nil {
+		at = e
+	}
+	f := awscall.Failure{
+		Status: r.Status, RequestID: awscall.RequestID(r.Header),
+		Code: awscall.Short(at.child("Code").content(), 128), Message: awscall.Short(at.child("Message").content(), 2048),
+	}
+	for _, name := range []string{"RequestId", "RequestID"} {
+		if f.RequestID == "" {
+			f.RequestID = root.child(name).content()
+		}
+	}
+	if f.Message == "" {
+		f.Message = http.StatusText(r.Status)
+	}
+	return f
 }
 
 func capital(name string) string {
@@ -193,9 +128,11 @@ func capital(name string) string {
 	return strings.ToUpper(name[:1]) + name[1:]
 }
 
-func small(name string) string {
-	if name == "" {
-		return name
-	}
-	return strings.ToLower(name[:1]) + name[1:]
+// exception is an error code as AWS's SDKs name its class.
+func exception(code string) string { return strings.TrimSuffix(code, "Exception") + "Exception" }
+
+// failed reports whether an answer of success is none: S3 begins to answer some
+// calls before it knows how they end.
+func failed(call *awsmodel.Call, r *awscall.Response) bool {
+	return slices.Contains([]string{"CopyObject", "CompleteMultipartUpload", "UploadPartCopy"}, call.Name) && strings.Contains(r.Body, "<Error>")
 }

@@ -3,8 +3,8 @@
 // of the SDK, and states, which is this server.
 //
 // Where a service is and how its requests are signed is awscall's. What is
-// particular to one stands in a line of the table in table.go; how parameters
-// become a request and an answer becomes a result, in a file for each protocol.
+// particular to one stands in its model (awsmodel); encode.go makes a request of
+// parameters by it, and decode.go a result of an answer.
 package service
 
 import (
@@ -13,12 +13,15 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/lockstep-run/lockstep/asl/value"
 	"github.com/lockstep-run/lockstep/internal/task"
 	"github.com/lockstep-run/lockstep/internal/task/awscall"
+	"github.com/lockstep-run/lockstep/internal/task/awsmodel"
 )
 
 // maxAnswer is how much of an answer is read, in bytes. The engine keeps less.
@@ -38,8 +41,13 @@ type Config struct {
 
 // Services calls services. Its methods make the integrations.
 type Services struct {
-	clients map[string]*awscall.Client // by the name in aws-sdk:…
-	ended   func(ctx context.Context, executionARN string) error
+	region    string
+	transport http.RoundTripper
+	ended     func(ctx context.Context, executionARN string) error
+
+	mu      sync.Mutex
+	clients map[string]*awscall.Client // by the name in aws-sdk:…, made when they are used
+	nextAsk map[string]time.Time       // by the same: when a service may be asked about jobs again
 }
 
 // New makes Services.
@@ -47,16 +55,30 @@ func New(c Config) *Services {
 	if c.Transport == nil {
 		c.Transport = awscall.Transport()
 	}
-	s := &Services{clients: map[string]*awscall.Client{}, ended: c.Ended}
-	for name, d := range descriptions {
-		s.clients[name] = awscall.New(d.at, c.Region, c.Transport)
+	return &Services{
+		region: c.Region, transport: c.Transport, ended: c.Ended,
+		clients: map[string]*awscall.Client{"sfn": awscall.NewLocal(c.States)}, nextAsk: map[string]time.Time{},
 	}
-	s.clients["sfn"] = awscall.NewLocal(c.States)
-	return s
+}
+
+// client is the client of a service.
+func (s *Services) client(of *awsmodel.Service) *awscall.Client {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.clients[of.Name]
+	if c == nil {
+		c = awscall.New(awscall.Service{
+			ID: of.ID, Host: of.Host, SigningName: of.SigningName, SigningRegion: of.SigningIn, Object: of.SigningName == "s3",
+		}, s.region, s.transport)
+		s.clients[of.Name] = c
+	}
+	return c
 }
 
 // Close closes connections that are idle.
 func (s *Services) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, c := range s.clients {
 		c.Close()
 	}
@@ -68,8 +90,12 @@ func (s *Services) Register(r *task.Registry) {
 	for resource, o := range optimized {
 		r.Add(resource, &integration{s, o})
 	}
+	for resource, j := range jobActions {
+		r.Add(resource, &jobs{s, j})
+	}
+	r.Add("apigateway:invoke", &gateway{s})
 	r.Add("states:startExecution", &executions{s})
-	for name := range descriptions {
+	for _, name := range awsmodel.Names() {
 		r.AddService("aws-sdk:"+name, &sdk{s, name})
 	}
 }
@@ -79,9 +105,10 @@ type refusal func(*awscall.Response) *task.Error
 
 // send makes a call. An answer other than success becomes an error: in the words
 // of refused, or prefix.SdkClientException where nobody answers.
-func (s *Services) send(ctx context.Context, service string, r *awscall.Request, prefix, resource string, refused refusal) (*awscall.Response, error) {
-	answer, err := s.clients[service].Do(ctx, r, maxAnswer)
+func (s *Services) send(ctx context.Context, client *awscall.Client, r *awscall.Request, prefix, resource string, refused refusal) (*awscall.Response, error) {
+	answer, err := client.Do(ctx, r, maxAnswer)
 	var long *awscall.Oversize
+	var refusal *task.Error
 	switch {
 	case err == nil && answer.OK():
 		return answer, nil
@@ -91,6 +118,8 @@ func (s *Services) send(ctx context.Context, service string, r *awscall.Request,
 		return nil, ctx.Err()
 	case errors.As(err, &long):
 		return nil, tooLarge(resource)
+	case errors.As(err, &refusal):
+		return nil, refusal
 	}
 	return nil, task.Fail(prefix+".SdkClientException", err.Error())
 }

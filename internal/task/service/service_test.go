@@ -13,11 +13,13 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/aws/smithy-go/encoding/cbor"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lockstep-run/lockstep/asl"
 	"github.com/lockstep-run/lockstep/asl/value"
 	"github.com/lockstep-run/lockstep/internal/task"
+	"github.com/lockstep-run/lockstep/internal/task/awsmodel"
 	"github.com/lockstep-run/lockstep/internal/task/tasktest"
 )
 
@@ -152,11 +154,11 @@ func TestRequests(t *testing.T) {
 	check("dynamodb:putItem", `{"TableName":"t","Item":{"id":{"S":"1"}}}`,
 		"POST /", `{"TableName":"t","Item":{"id":{"S":"1"}}}`, "X-Amz-Target", "DynamoDB_20120810.PutItem")
 	check("aws-sdk:dynamodb:query", `{"TableName":"t"}`, "POST /", `{"TableName":"t"}`, "X-Amz-Target", "DynamoDB_20120810.Query")
-	check("aws-sdk:secretsmanager:putSecretValue", `{"SecretId":"s","SecretString":{"a":1},"SecretBinary":"b"}`,
-		"POST /", `{"SecretId":"s","SecretString":"{\"a\":1}","SecretBinary":"Yg=="}`,
+	check("aws-sdk:secretsmanager:putSecretValue", `{"SecretId":"s","SecretString":{"a":1},"SecretBinary":"b","ClientRequestToken":"t"}`,
+		"POST /", `{"SecretId":"s","SecretString":"{\"a\":1}","SecretBinary":"Yg==","ClientRequestToken":"t"}`,
 		"X-Amz-Target", "secretsmanager.PutSecretValue", "Content-Type", "application/x-amz-json-1.1")
-	check("aws-sdk:ecs:runTask", `{"TaskDefinition":"d","Tags":[{"Key":"k"}],"Overrides":{"ContainerOverrides":[{"Name":"c"}]}}`,
-		"POST /", `{"taskDefinition":"d","tags":[{"key":"k"}],"overrides":{"containerOverrides":[{"name":"c"}]}}`)
+	check("aws-sdk:ecs:runTask", `{"TaskDefinition":"d","Tags":[{"Key":"k"}],"Overrides":{"ContainerOverrides":[{"Name":"c"}]},"ClientToken":"t"}`,
+		"POST /", `{"taskDefinition":"d","tags":[{"key":"k"}],"overrides":{"containerOverrides":[{"name":"c"}]},"clientToken":"t"}`)
 	check("aws-sdk:cloudwatchlogs:createLogGroup", `{"LogGroupName":"g","Tags":{"Key":"v"}}`,
 		"POST /", `{"logGroupName":"g","tags":{"Key":"v"}}`)
 	check("sns:publish", `{"TopicArn":"t","Message":{"a":1},"MessageAttributes":{"x":{"DataType":"String","StringValue":"é"}}}`,
@@ -195,8 +197,13 @@ func TestResults(t *testing.T) {
 			f.header[header[i]] = header[i+1]
 		}
 		input := `{"Bucket":"b","Key":"k"}`
-		if !strings.Contains(resource, ":s3:") {
+		switch {
+		case strings.HasSuffix(resource, "listBuckets"), !strings.Contains(resource, ":s3:") && !strings.Contains(resource, "lambda"):
 			input = `{}`
+		case strings.Contains(resource, ":s3:list"):
+			input = `{"Bucket":"b"}`
+		case strings.Contains(resource, "lambda"):
+			input = `{"FunctionName":"f"}`
 		}
 		got, err := run(t, tasks, call(resource, input))
 		if err != nil {
@@ -423,8 +430,121 @@ func FuzzXML(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if out := root.value(map[string]shape{"a": list, "b": number}).JSON(); value.Valid(out) != nil {
-			t.Errorf("%q gives %q", text, out)
+		for _, action := range []string{"listObjectsV2", "getBucketAcl", "listParts"} {
+			call := awsmodel.Find("s3").Actions[action]
+			out := root.value(&awsmodel.Member{Shape: call.Output}).JSON()
+			if value.Valid(out) != nil {
+				t.Errorf("%q gives %q", text, out)
+			}
+		}
+	})
+}
+
+// Where AWS itself is called: the host, with what stands in front of it, and what
+// the signature is for.
+func TestHosts(t *testing.T) {
+	s := &script{t: t}
+	tasks, _ := scripted(t, s)
+	t.Setenv("AWS_ENDPOINT_URL", "")
+	f := func(resource, input, url, scope string) {
+		t.Helper()
+		s.answers = []string{`{}`}
+		if _, err := run(t, tasks, call(resource, input)); err != nil {
+			t.Errorf("%s: %v", resource, err)
+		}
+		if got := s.last.URL.String(); got != url {
+			t.Errorf("%s: %s, want %s", resource, got, url)
+		}
+		if a := s.last.Header.Get("Authorization"); scope == "" && a != "" || !strings.Contains(a, scope) {
+			t.Errorf("%s: signed as %q, want %s", resource, a, scope)
+		}
+	}
+	f("aws-sdk:s3:headObject", `{"Bucket":"bucket","Key":"a/b"}`, "https://bucket.s3.us-east-1.amazonaws.com/a/b", "/us-east-1/s3/")
+	f("aws-sdk:s3:headObject", `{"Bucket":"with.dots","Key":"a"}`, "https://s3.us-east-1.amazonaws.com/with.dots/a", "/us-east-1/s3/")
+	f("aws-sdk:s3:listBuckets", `{}`, "https://s3.us-east-1.amazonaws.com/", "/us-east-1/s3/")
+	f("aws-sdk:s3control:listJobs", `{"AccountId":"123456789012"}`, "https://123456789012.s3-control.us-east-1.amazonaws.com/v20180820/jobs", "/us-east-1/s3/")
+	f("aws-sdk:iam:listUsers", `{}`, "https://iam.amazonaws.com", "/us-east-1/iam/")
+	f("aws-sdk:networkmanager:listCoreNetworks", `{}`, "https://networkmanager.us-west-2.amazonaws.com/core-networks", "/us-west-2/networkmanager/")
+	f("aws-sdk:sesv2:getAccount", `{}`, "https://email.us-east-1.amazonaws.com/v2/email/account", "/us-east-1/ses/")
+	f("aws-sdk:cognitoidentity:getId", `{"IdentityPoolId":"i"}`, "https://cognito-identity.us-east-1.amazonaws.com", "")
+	f("apigateway:invoke", `{"ApiEndpoint":"abc.execute-api.eu-west-1.amazonaws.com","Method":"GET","Path":"p"}`,
+		"https://abc.execute-api.eu-west-1.amazonaws.com/p", "")
+}
+
+// S3 may begin to answer before it knows that it will fail.
+func TestLateError(t *testing.T) {
+	f := &far{answer: `<?xml version="1.0"?><Error><Code>SlowDown</Code><Message>m</Message></Error>`}
+	tasks, _ := open(t, f)
+	_, err := run(t, tasks, call("aws-sdk:s3:copyObject", `{"Bucket":"b","Key":"k","CopySource":"b/c"}`))
+	if err == nil || *err.Name != "S3.S3Exception" {
+		t.Errorf("failed with %v", err)
+	}
+}
+
+// Whatever a task is called with, its request is made or refused.
+func FuzzParameters(f *testing.F) {
+	actions := []struct{ service, action string }{
+		{"dynamodb", "putItem"}, {"s3", "putBucketAcl"}, {"s3", "putObject"}, {"ec2", "runInstances"}, {"sns", "publish"}, {"lambda", "createFunction"},
+		{"route53", "changeResourceRecordSets"}, {"eventbridgev2", "putEvents"}, {"s3control", "createJob"}, {"iotdataplane", "publish"}, {"rds", "describeDBInstances"},
+	}
+	f.Add(uint8(0), `{"TableName":"t","Item":{"a":{"L":[{"S":"x"}]}}}`)
+	f.Add(uint8(1), `{"Bucket":"b","AccessControlPolicy":{"Grants":[{"Grantee":{"Type":"x"}}]}}`)
+	f.Add(uint8(2), `{"Bucket":"..","Key":"/../a","Body":null,"Metadata":{"a\n":"b"}}`)
+	f.Add(uint8(3), `{"TagSpecifications":[{"Tags":[]}],"UserData":1}`)
+	f.Add(uint8(4), `{"MessageAttributes":{"a":{"BinaryValue":{}}}}`)
+	f.Fuzz(func(t *testing.T, n uint8, input string) {
+		in, err := value.Parse(input)
+		if err != nil || in.Kind() != value.Object {
+			return
+		}
+		a := actions[int(n)%len(actions)]
+		s := awsmodel.Find(a.service)
+		e := encoder{service: s, call: s.Actions[a.action], token: "t", pathStyle: n > 127}
+		r, err := e.request(given(in))
+		var bad badParameter
+		if err != nil && !errors.As(err, &bad) {
+			t.Errorf("%s:%s with %s: %v", a.service, a.action, input, err)
+		}
+		if err == nil && r.EscapedPath != "" && r.EscapedPath[0] != '/' {
+			t.Errorf("%s:%s with %s: the path is %s", a.service, a.action, input, r.EscapedPath)
+		}
+	})
+}
+
+// CBOR is held against the codec of AWS's own SDK.
+func TestCBOR(t *testing.T) {
+	answer := cbor.Encode(cbor.Map{
+		"SubscriberArn": cbor.String("a"), "LastModifiedTime": &cbor.Tag{ID: 1, Value: cbor.Float64(1700000000.5)}, "Unknown": &cbor.Nil{},
+		"StartingPosition": cbor.String("é"),
+	})
+	f := &far{answer: string(answer), header: map[string]string{"Smithy-Protocol": "rpc-v2-cbor", "Content-Type": "application/cbor"}}
+	tasks, _ := open(t, f)
+	got, failed := run(t, tasks, call("aws-sdk:eventbridgev2:updateSubscriber", `{"SubscriberArn":"a","Description":"d","BatchConfiguration":{}}`))
+	if want := `{"LastModifiedTime":"2023-11-14T22:13:20.500Z","StartingPosition":"é","SubscriberArn":"a"}`; failed != nil || got != want {
+		t.Errorf("%s, %v; want %s", got, failed, want)
+	}
+	if want := "POST /service/AWSEventsV2/operation/UpdateSubscriber"; f.request.Method+" "+f.request.RequestURI != want || f.request.Header.Get("Smithy-Protocol") != "rpc-v2-cbor" {
+		t.Errorf("%s %s with %v, want %s", f.request.Method, f.request.RequestURI, f.request.Header, want)
+	}
+	sent, err := cbor.Decode([]byte(f.body))
+	want := cbor.Map{"SubscriberArn": cbor.String("a"), "Description": cbor.String("d"), "BatchConfiguration": cbor.Map{}}
+	if diff := cmp.Diff(cbor.Value(want), sent); err != nil || diff != "" {
+		t.Errorf("sent %v: %s", err, diff)
+	}
+	f.status, f.answer = 400, string(cbor.Encode(cbor.Map{"__type": cbor.String("com.amazonaws.x#ResourceNotFoundException"), "message": cbor.String("m")}))
+	_, failed = run(t, tasks, call("aws-sdk:eventbridgev2:deleteSubscriber", `{"SubscriberArn":"a"}`))
+	if failed == nil || *failed.Name != "EventBridgeV2.ResourceNotFoundException" {
+		t.Errorf("failed with %v", failed)
+	}
+}
+
+func FuzzCBOR(f *testing.F) {
+	f.Add([]byte("\xa1\x61a\xc1\xfb\x41\xd9\x00\x00\x00\x00\x00\x00"))
+	f.Add([]byte("\x9f\x9f\x9f"))
+	f.Add([]byte("\xbf\x61a\x41\xff\xff"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if v, err := readCBOR(b); err == nil && !v.IsAbsent() && value.Valid(v.JSON()) != nil {
+			t.Errorf("%x gives %s", b, v.JSON())
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"net/http"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/lockstep-run/lockstep/asl/value"
 	"github.com/lockstep-run/lockstep/internal/task"
 	"github.com/lockstep-run/lockstep/internal/task/awscall"
+	"github.com/lockstep-run/lockstep/internal/task/awsmodel"
 )
 
 // executions starts executions on this server, and waits for their end where the
@@ -49,7 +51,7 @@ func (x *executions) Run(ctx context.Context, c *task.Call) (task.Result, error)
 	starting, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	r, err := x.call(starting, "StartExecution", in)
-	if derived && named(err, "ExecutionAlreadyExistsException") {
+	if derived && isNamed(err, "ExecutionAlreadyExistsException") {
 		r, err = x.call(ctx, "DescribeExecution", value.ObjectOf([]value.Member{
 			{Key: "ExecutionArn", Value: value.Str(executionARN(machine, in.Get("Name").Str()))},
 		}))
@@ -95,7 +97,7 @@ func (x *executions) Poll(ctx context.Context, c *task.Call, submitted string) (
 			return ending(c.Resource.Pattern, body(r))
 		case ctx.Err() != nil:
 			return task.Result{}, ctx.Err()
-		case named(err, "ExecutionDoesNotExistException"):
+		case isNamed(err, "ExecutionDoesNotExistException"):
 			return task.Result{}, err
 		case err != nil:
 			pause(ctx)
@@ -143,7 +145,7 @@ func (x *executions) Cancel(ctx context.Context, _ *task.Call, submitted string)
 		return err
 	}
 	_, err = x.call(ctx, "StopExecution", value.ObjectOf([]value.Member{{Key: "ExecutionArn", Value: begun.Get("ExecutionArn")}}))
-	if named(err, "ExecutionDoesNotExistException") {
+	if isNamed(err, "ExecutionDoesNotExistException") {
 		return nil
 	}
 	return err
@@ -151,19 +153,31 @@ func (x *executions) Cancel(ctx context.Context, _ *task.Call, submitted string)
 
 // call makes a call of the Step Functions API.
 func (x *executions) call(ctx context.Context, action string, in value.Value) (*awscall.Response, error) {
-	d := descriptions["sfn"]
-	return x.services.send(ctx, "sfn", d.jsonRequest(action, in), "StepFunctions", "states", func(r *awscall.Response) *task.Error {
+	model := awsmodel.Find("sfn")
+	request := &awscall.Request{Body: small(in).JSON(), Header: http.Header{
+		"Content-Type": {"application/x-amz-json-" + model.JSONVersion}, "X-Amz-Target": {model.Target + "." + action},
+	}}
+	return x.services.send(ctx, x.services.client(model), request, "StepFunctions", "states", func(r *awscall.Response) *task.Error {
 		f := awscall.Refusal(r)
 		name := "AWSStepFunctionsException"
-		if f.Code == "ValidationException" || f.Code != "" && !general[f.Code] {
+		if model.Errors[f.Code] != "" {
 			name = exception(f.Code)
 		}
 		return task.Fail("StepFunctions."+name, f.CauseV1("AWSStepFunctions"))
 	})
 }
 
-// named reports whether err is the Step Functions API's exception of the name.
-func named(err error, name string) bool {
+// small is in with the names that its members have on the wire.
+func small(in value.Value) value.Value {
+	out := make([]value.Member, 0, in.Len())
+	for name, v := range in.Members() {
+		out = append(out, value.Member{Key: strings.ToLower(name[:1]) + name[1:], Value: v})
+	}
+	return value.ObjectOf(out)
+}
+
+// isNamed reports whether err is the Step Functions API's exception of the name.
+func isNamed(err error, name string) bool {
 	var e *task.Error
 	return errors.As(err, &e) && e.Name != nil && *e.Name == "StepFunctions."+name
 }

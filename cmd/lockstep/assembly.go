@@ -1,0 +1,346 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/lockstep-run/lockstep/internal/awsapi"
+	"github.com/lockstep-run/lockstep/internal/config"
+	"github.com/lockstep-run/lockstep/internal/connection"
+	"github.com/lockstep-run/lockstep/internal/express"
+	"github.com/lockstep-run/lockstep/internal/fn"
+	"github.com/lockstep-run/lockstep/internal/logs"
+	"github.com/lockstep-run/lockstep/internal/maprun"
+	"github.com/lockstep-run/lockstep/internal/objects"
+	"github.com/lockstep-run/lockstep/internal/schedule"
+	"github.com/lockstep-run/lockstep/internal/seal"
+	"github.com/lockstep-run/lockstep/internal/status"
+	"github.com/lockstep-run/lockstep/internal/store"
+	"github.com/lockstep-run/lockstep/internal/store/sqlite"
+	"github.com/lockstep-run/lockstep/internal/task"
+	"github.com/lockstep-run/lockstep/internal/task/awscall"
+	"github.com/lockstep-run/lockstep/internal/task/awsmodel"
+	"github.com/lockstep-run/lockstep/internal/task/gate"
+	httptask "github.com/lockstep-run/lockstep/internal/task/http"
+	"github.com/lockstep-run/lockstep/internal/task/mock"
+	"github.com/lockstep-run/lockstep/internal/task/model"
+	"github.com/lockstep-run/lockstep/internal/task/service"
+	"github.com/lockstep-run/lockstep/internal/trigger"
+	"github.com/lockstep-run/lockstep/internal/worker"
+)
+
+// assembly is a server being put together. Each step makes what the later ones
+// need, and tells the server how it ends.
+type assembly struct {
+	set settings
+	srv *server
+
+	// storage
+	store *sqlite.Store
+	files objects.Store
+	key   *seal.Key
+
+	// what Task states call
+	tasks       *task.Registry
+	functions   *fn.Manager
+	outside     *http.Client // as the egress policy has it
+	connections *connection.Connections
+
+	// what runs executions
+	running context.Context // ends with the worker; all that goes through it ends before
+	worker  *worker.Worker
+	express *express.Runner
+	mapRuns *maprun.Runner
+	api     *awsapi.Server
+	log     *logs.Logger // of executions, as machines wish
+	ready   atomic.Bool
+
+	// what starts them
+	changes   *status.Teller // of executions' status, which may start others
+	schedules *schedule.Schedules
+	triggers  *trigger.Triggers
+
+	executions executionCounts
+	tokens     tokenCounts
+}
+
+// openServer puts a server together and sets it in motion. It returns before
+// recovery is through; /readyz says when it is.
+func openServer(ctx context.Context, set settings) (_ *server, err error) {
+	a := &assembly{set: set, srv: &server{scheme: set.scheme, data: set.data, failed: make(chan error, 1)}}
+	defer func() {
+		if err != nil {
+			a.srv.Close(ctx)
+		}
+	}()
+	listener, err := listen(ctx, set.listen)
+	if err != nil {
+		return nil, err
+	}
+	a.srv.url = "http://" + listener.Addr().String()
+	a.srv.onClose(func(context.Context) error { return ignoreClosed(listener.Close()) })
+
+	for _, step := range []func(context.Context) error{a.storage, a.integrations, a.engine, a.starters} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := a.serve(listener); err != nil {
+		return nil, err
+	}
+	return a.srv, nil
+}
+
+func (a *assembly) storage(ctx context.Context) (err error) {
+	if a.store, err = sqlite.Open(a.set.data); err != nil {
+		return err
+	}
+	a.srv.onClose(func(context.Context) error { return a.store.Close() })
+	if err := a.srv.leaveAddress(a.set.data); err != nil {
+		return err
+	}
+	a.key = seal.At(filepath.Join(a.set.data, seal.FileName))
+	a.files, err = objects.Open(ctx, a.set.objects, objects.Options{Dir: filepath.Join(a.set.data, "objects"), Region: a.set.scheme.Region})
+	return err
+}
+
+// integrations registers what Task states call, but for the machines
+// themselves: those come with the API.
+func (a *assembly) integrations(context.Context) error {
+	a.tasks = task.NewRegistry()
+	local, functions, err := a.srv.openFunctions(a.set, a.tasks)
+	if err != nil {
+		return err
+	}
+	a.functions = local
+	a.tasks.AddLambda(functions)
+	a.tasks.Add("lambda:invoke", functions)
+
+	models, err := model.New(model.Config{
+		Region: a.set.scheme.Region, Routes: modelRoutes(a.set.models), Used: a.tokens.add, Read: readObject(a.files), Write: writeObject(a.files),
+	})
+	if err != nil {
+		return err
+	}
+	a.srv.onClose(func(context.Context) error { return models.Close() })
+	a.tasks.Add("bedrock:invokeModel", models)
+	a.tasks.Add("aws-sdk:bedrockruntime:converse", models)
+
+	policy := a.set.egress
+	if policy == nil {
+		if policy, err = egressPolicy(config.Egress{}); err != nil {
+			return err
+		}
+	}
+	a.outside = policy.Client()
+	a.connections, err = connection.New(connection.Config{
+		Store: a.store, Write: a.write, Key: a.key, Scheme: a.set.scheme, Client: a.outside, Declared: a.set.connections,
+	})
+	if err != nil {
+		return err
+	}
+	apis := httptask.New(httptask.Config{
+		Region: a.set.scheme.Region, Transport: a.outside.Transport, Connections: a.connections, Refused: refusedByPolicy,
+		MaxResult: a.set.limits.LargestPayload(),
+	})
+	a.srv.onClose(func(context.Context) error { return apis.Close() })
+	a.tasks.Add("http:invoke", apis)
+
+	if len(a.set.gates) > 0 {
+		outputs, err := gate.New(gateRules(a.set.gates))
+		if err != nil {
+			return err
+		}
+		a.tasks.Check(outputs.Check)
+	}
+	return nil
+}
+
+// engine makes what runs executions and the API over it, and sets it in motion.
+func (a *assembly) engine(ctx context.Context) (err error) {
+	a.log, err = logs.New(logs.Config{Region: a.set.scheme.Region, Routes: logRoutes(a.set.logs), Format: awsapi.AppendLogEntry, Log: a.set.log})
+	if err != nil {
+		return err
+	}
+	a.srv.onClose(a.log.Close)
+
+	var tests awsapi.TestCases
+	if a.set.mocks != nil {
+		mocks, err := mock.New(a.set.mocks, filepath.Join(a.set.data, "mock-cases.jsonl"), a.set.log)
+		if err != nil {
+			return err
+		}
+		a.srv.onClose(func(context.Context) error { return mocks.Close() })
+		a.tasks.Around(mocks.Around)
+		tests = mocks
+	}
+	a.triggers = trigger.New(trigger.Config{
+		Store: a.store, Write: a.write, Key: a.key, Scheme: a.set.scheme, Objects: a.files, Start: a.start, Lasting: isRejected, Log: a.set.log,
+	})
+	a.changes = a.statusChanges()
+	stop, err := a.runners(ctx)
+	if err != nil {
+		return err
+	}
+	a.api = awsapi.NewServer(a.store, a.worker, awsapi.Config{
+		Scheme: a.set.scheme, Logger: a.set.log, Tasks: a.worker, Express: a.express, MapRuns: a.mapRuns, LogGroup: a.log.Exists, TestCases: tests,
+		LimitsOf: limitsOf(a.set.limits), MaxPayload: a.set.limits.LargestPayload(), Throttle: a.set.throttle, Lacks: awsmodel.Lacks,
+	})
+	services := service.New(service.Config{Region: a.set.scheme.Region, States: a.api, Ended: endOf(a.worker)})
+	a.srv.onClose(func(context.Context) error { return services.Close() })
+	services.Register(a.tasks)
+	if a.set.tasks != nil {
+		a.set.tasks(a.tasks)
+	}
+	a.functions.Start()
+
+	a.srv.start(stop.worker, func() error { return a.worker.Run(a.running) })
+	go awaitRecovery(a.running, a.worker, &a.ready)
+	a.srv.start(stop.express, func() error { return a.express.Run(stop.short) })
+	a.srv.start(stop.mapRuns, func() error { return a.mapRuns.Run(stop.items) })
+	a.srv.onClose(func(context.Context) error { a.api.Close(); return nil })
+	return nil
+}
+
+// stops ends the runners: each has a context of its own, within the worker's.
+type stops struct {
+	short, items             context.Context
+	worker, express, mapRuns context.CancelFunc
+}
+
+// runners makes the worker and what runs beside it. They know each other, so
+// they are made together.
+func (a *assembly) runners(ctx context.Context) (_ stops, err error) {
+	var s stops
+	a.running, s.worker = context.WithCancel(context.WithoutCancel(ctx))
+	s.short, s.express = context.WithCancel(a.running)
+	s.items, s.mapRuns = context.WithCancel(a.running)
+	defer func() {
+		if err != nil {
+			s.worker()
+		}
+	}()
+
+	a.mapRuns = maprun.New(s.items, maprun.Config{Store: a.store, Scheme: a.set.scheme, Objects: a.files, Log: a.set.log})
+	a.worker, err = worker.New(a.running, a.store, a.tasks, worker.Config{
+		Scheme: a.set.scheme, Log: a.set.log, Fatal: a.set.fatal, LogOf: logOf(a.log), LimitsOf: limitsOf(a.set.limits), MapRuns: a.mapRuns,
+		Committed: func(c *store.ExecutionCommit) {
+			a.executions.committed(c)
+			a.mapRuns.Committed(c)
+			a.changes.Committed(c)
+		},
+	})
+	if err != nil {
+		return s, err
+	}
+	a.express, err = express.New(s.short, a.store, a.tasks, express.Config{
+		Scheme: a.set.scheme, Log: a.set.log, Write: a.worker.Write, Retention: a.set.retention, LogOf: logOf(a.log),
+		Committed: a.executions.committed,
+		PayloadOf: func(machine string) int { payload, _ := a.set.limits.Of(machine); return payload },
+	})
+	if err != nil {
+		return s, err
+	}
+	a.mapRuns.Connect(a.worker, a.express)
+	return s, nil
+}
+
+// statusChanges tells of executions' changes of status: to the bus that the
+// environment names, else to this server's own triggers.
+func (a *assembly) statusChanges() *status.Teller {
+	cfg := status.Config{Store: a.store, Scheme: a.set.scheme, Log: a.set.log}
+	if cfg.Send = status.Bus(a.set.scheme.Region, awscall.Transport()); cfg.Send == nil {
+		cfg.Send = func(ctx context.Context, e status.Event) error {
+			return a.triggers.Send(ctx, status.Source, status.DetailType, e.ARN, e.At, e.Detail)
+		}
+		cfg.Wanted = func() bool { return a.triggers.Hears(status.Source, status.DetailType) }
+	}
+	return status.New(cfg)
+}
+
+// write goes through the worker, as every write does once it is there.
+func (a *assembly) write(ctx context.Context, do func(context.Context, store.Tx) error) error {
+	return a.worker.Write(ctx, do)
+}
+
+// start starts an execution by the API, as its clients do.
+func (a *assembly) start(ctx context.Context, machineARN, name, input string) (string, error) {
+	return newStarter(a.api).start(ctx, machineARN, name, input)
+}
+
+// runUntilClose runs a part that goes on by itself.
+func (a *assembly) runUntilClose(run func(context.Context) error) {
+	ctx, stop := context.WithCancel(a.running)
+	a.srv.start(stop, func() error {
+		if err := run(ctx); ctx.Err() == nil {
+			return err
+		}
+		return nil
+	})
+}
+
+// starters sets in motion what starts executions by itself.
+func (a *assembly) starters(context.Context) error {
+	a.schedules = schedule.New(schedule.Config{Store: a.store, Write: a.write, Scheme: a.set.scheme, Start: a.start, Log: a.set.log})
+	a.runUntilClose(func(ctx context.Context) error {
+		if err := a.schedules.Declare(ctx, a.set.schedules); err != nil {
+			return err
+		}
+		return a.schedules.Run(ctx)
+	})
+	a.runUntilClose(a.changes.Run)
+	a.runUntilClose(func(ctx context.Context) error {
+		if err := a.triggers.Declare(ctx, a.set.triggers); err != nil {
+			return err
+		}
+		return a.triggers.Run(ctx)
+	})
+	return nil
+}
+
+// serve answers on listener until the server closes.
+func (a *assembly) serve(listener net.Listener) error {
+	stopping, stopPolls := context.WithCancel(a.running)
+	a.srv.stopping = stopPolls
+
+	mux := http.NewServeMux()
+	mux.Handle("POST /{$}", withEvents(a.triggers.PutEvents, allowTime(endPollsWith(stopping, a.api))))
+	mux.HandleFunc("GET /healthz", serveAlive)
+	mux.Handle("GET /readyz", serveReady(&a.ready))
+	mux.Handle("GET /metrics", metrics{&a.executions, &a.tokens, a.worker, a.express, a.store, a.functions})
+	mux.HandleFunc("/api/", serveNotFound)
+	a.connections.Register(mux)
+	a.schedules.Register(mux)
+	a.triggers.Register(mux)
+	for _, path := range fn.Paths {
+		mux.Handle(path, endFunctionPollsWith(stopping, a.functions))
+	}
+	mux.Handle("GET /{$}", welcome{a.srv.url, a.set.scheme, a.set.data})
+	handler, err := withObjects(mux, a.files, a.set.log)
+	if err != nil {
+		return err
+	}
+
+	web := &http.Server{
+		Handler:           onlyOwnPages(handler),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       2 * time.Minute, // not shorter than a long poll: when it is over, so is the request
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(a.set.log.Handler(), slog.LevelWarn),
+	}
+	a.srv.onClose(func(ctx context.Context) error { return shutDown(ctx, web) })
+	go func() {
+		if err := web.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			a.srv.fail(fmt.Errorf("serve %s: %w", a.srv.url, err))
+		}
+	}()
+	return nil
+}

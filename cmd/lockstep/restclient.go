@@ -1,0 +1,107 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// restClient calls /api/v1 of a running server.
+type restClient struct {
+	url  string
+	json bool // print answers as they come
+}
+
+func (c *restClient) register(flags *pflag.FlagSet) {
+	flags.StringVar(&c.url, "url", "http://"+defaultListen, "`URL` of the server")
+	flags.BoolVar(&c.json, "json", false, "print JSON, for programs")
+	withEnv(flags, "url")
+}
+
+// call makes one call and returns the answer, which it also decodes into out
+// unless that is nil. Nothing of in is in the error.
+func (c *restClient) call(ctx context.Context, method, path string, in, out any) ([]byte, error) {
+	base, err := url.Parse(c.url)
+	if err != nil || base.Host == "" || base.User != nil {
+		return nil, usageError("--url must be the address of a server, such as http://%s", defaultListen)
+	}
+	var body io.Reader
+	if in != nil {
+		text, err := json.Marshal(in)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(text)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.url, "/")+"/api/v1/"+path, body)
+	if err != nil {
+		return nil, err
+	}
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	// The server is on this machine: a proxy has no part in it.
+	client := http.Client{Transport: &http.Transport{}, Timeout: 2 * time.Minute}
+	defer client.CloseIdleConnections()
+	res, err := client.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("%w; is a server running? lockstep dev starts one, and --url says where it is", err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(res.Body, 16<<20))
+	if err != nil {
+		return nil, err
+	}
+	if res.StatusCode/100 != 2 {
+		var failed struct {
+			Error struct {
+				Message string `json:"message"`
+			} `json:"error"`
+		}
+		if json.Unmarshal(text, &failed) == nil && failed.Error.Message != "" {
+			return nil, errors.New(failed.Error.Message)
+		}
+		return nil, fmt.Errorf("the server answered %s", res.Status)
+	}
+	if out == nil || len(text) == 0 {
+		return text, nil
+	}
+	return text, json.Unmarshal(text, out)
+}
+
+// show prints an answer as it came with --json, and else what print makes of it.
+func (c *restClient) show(cmd *cobra.Command, text []byte, print func(out io.Writer)) {
+	if c.json {
+		fmt.Fprintf(cmd.OutOrStdout(), "%s\n", bytes.TrimSpace(text))
+		return
+	}
+	print(cmd.OutOrStdout())
+}
+
+// group is a command that only has others below it.
+func group(use, short, long, example string, below ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: use, Short: short, Long: long, Example: example, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(below...)
+	return cmd
+}
+
+// verb is a command that makes one call.
+func verb(use, short string, args cobra.PositionalArgs, do func(cmd *cobra.Command, c *restClient, args []string) error) *cobra.Command {
+	c := &restClient{}
+	cmd := &cobra.Command{Use: use, Short: short, Args: args, RunE: act(func(cmd *cobra.Command, args []string) error { return do(cmd, c, args) })}
+	c.register(cmd.Flags())
+	return cmd
+}

@@ -1,0 +1,131 @@
+// Package rest is what the handlers under /api/v1 share: how a body is read, how
+// an answer is written, and what an error looks like.
+package rest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/lockstep-run/lockstep/internal/store"
+)
+
+// MaxBody is how long a request's body may be, in bytes.
+const MaxBody = 1 << 20
+
+// Error is an answer that says what went wrong:
+// {"error":{"code":…,"message":…}}. Codes are stable.
+type Error struct {
+	Status  int    // of HTTP
+	Code    string // "not_found"
+	Message string // a sentence
+}
+
+// Error implements error.
+func (e *Error) Error() string { return e.Message }
+
+// Invalid is the error of a request that cannot be what was meant.
+func Invalid(format string, args ...any) *Error {
+	return &Error{http.StatusBadRequest, "invalid", fmt.Sprintf(format, args...)}
+}
+
+// Conflict is the error of a request that what is there does not allow.
+func Conflict(format string, args ...any) *Error {
+	return &Error{http.StatusConflict, "conflict", fmt.Sprintf(format, args...)}
+}
+
+// NotFound is the error of a request for something that is not there.
+func NotFound(format string, args ...any) *Error {
+	return &Error{http.StatusNotFound, "not_found", fmt.Sprintf(format, args...)}
+}
+
+// Read reads a body that is a JSON object. Members that to does not know are
+// errors, so that a slip of the pen is not passed over.
+func Read(r *http.Request, to any) error {
+	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, MaxBody))
+	d.DisallowUnknownFields()
+	err := d.Decode(to)
+	if err == nil {
+		if _, more := d.Token(); more != io.EOF {
+			err = errors.New("something follows the object")
+		}
+	}
+	var long *http.MaxBytesError
+	switch {
+	case errors.As(err, &long):
+		return &Error{http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("The body has more than %d bytes.", long.Limit)}
+	case err != nil:
+		return Invalid("The body cannot be used: %s.", strings.TrimPrefix(err.Error(), "json: "))
+	}
+	return nil
+}
+
+// Handle makes a handler of a function that returns what to answer with: nil for
+// nothing, with status 204.
+func Handle(do func(r *http.Request) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		v, err := do(r)
+		switch {
+		case err != nil:
+			Fail(w, err)
+		case v == nil:
+			w.WriteHeader(http.StatusNoContent)
+		default:
+			Write(w, http.StatusOK, v)
+		}
+	}
+}
+
+// Write answers with v as JSON.
+func Write(w http.ResponseWriter, status int, v any) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		Fail(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	// Nothing is left to do for a client that has gone.
+	_, _ = w.Write(append(text, '\n'))
+}
+
+// Fail answers with an error: an *Error as it is, store.ErrNotFound as 404, and
+// anything else as 500, without its text, which is for the log.
+func Fail(w http.ResponseWriter, err error) {
+	var known *Error
+	if !errors.As(err, &known) {
+		known = &Error{http.StatusInternalServerError, "internal", "The server could not do this; its log says more."}
+		if errors.Is(err, store.ErrNotFound) {
+			known = NotFound("There is no such thing.")
+		}
+	}
+	Write(w, known.Status, map[string]any{"error": map[string]string{"code": known.Code, "message": known.Message}})
+}
+
+// Local lets only this machine in: programs on it, and pages that were opened
+// under one of its own names. There is no sign-in to tell others apart.
+func Local(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !isLocal(r.RemoteAddr) || !isLocal(r.Host) {
+			Fail(w, &Error{http.StatusForbidden, "forbidden", "This is for this machine only; use http://127.0.0.1 or http://localhost."})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// isLocal reports whether a host, maybe with a port, is this machine.
+func isLocal(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.TrimSuffix(strings.ToLower(strings.Trim(host, "[]")), ".")
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback() || host == "localhost" || strings.HasSuffix(host, ".localhost")
+}
