@@ -1,7 +1,9 @@
 package control_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lockstep-run/lockstep/internal/control"
+	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/store/memory"
 )
 
@@ -358,6 +361,11 @@ func TestCallsAreGuarded(t *testing.T) {
 	if a.ID != b.ID {
 		t.Errorf("one key made %s and %s", a.Key, b.Key)
 	}
+	w.wait(25 * time.Hour)
+	call.At = w.now
+	if c := ok[*control.Task](w)(w.CreateTask(ctx, call, control.NewTask{Project: "WEB", Title: "T"})); c.ID == a.ID {
+		t.Error("an answer is kept for ever")
+	}
 	claim := w.as("writer")
 	claim.Key = "k2"
 	one := ok[control.Claimed](w)(w.Claim(ctx, claim, "WEB-1"))
@@ -392,4 +400,117 @@ func TestItIsAllInTheStore(t *testing.T) {
 	r := w.submit("writer", "WEB-1", got.LeaseToken)
 	w.decide("ann", r.ID, "approve")
 	w.state("WEB-1", control.Done)
+}
+
+func TestATaskOfTheEngine(t *testing.T) {
+	w := start(t)
+	source := control.Source{Execution: "e", State: "s", Entry: "1", Waiting: true}
+	bound := ok[*control.Task](w)(w.CreateTask(ctx, w.system(), control.NewTask{Project: "WEB", Title: "T", Assignee: "writer", Source: &source}))
+	if found := ok[*control.Task](w)(w.TaskOf(ctx, w.store, source)); found.ID != bound.ID {
+		t.Errorf("found %s", found.Key)
+	}
+	w.refused(second(w.CreateTask(ctx, w.as("ann"), control.NewTask{Project: "WEB", Title: "T", Source: &source})), control.Forbidden)
+	r := w.submit("writer", "WEB-1", w.claim("writer", "WEB-1").LeaseToken)
+	w.decide("ann", r.ID, "reject")
+	w.refused(second(w.Board.Reopen(ctx, w.as("ann"), "WEB-1", "")), control.NoLongerWaiting)
+	ok[*control.Task](w)(w.Board.Retry(ctx, w.system(), "WEB-1"))
+	r = w.submit("writer", "WEB-1", w.claim("writer", "WEB-1").LeaseToken)
+	// The execution is stopped by a write that fails, and by one that does not.
+	d := &direct{Store: w.store}
+	undone := errors.New("undone")
+	for _, want := range []error{undone, nil} {
+		err := d.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+			if _, err := w.In(tx).EndWait(ctx, w.system(), "WEB-1", "stopped"); err != nil {
+				return err
+			}
+			return want
+		})
+		if err != want {
+			t.Fatal(err)
+		}
+		if want != nil {
+			w.state("WEB-1", control.InReview)
+		}
+	}
+	w.state("WEB-1", control.Cancelled)
+	w.refused(second(w.Decide(ctx, w.as("ann"), r.ID, control.Decision{Verdict: "approve"})), control.NoLongerWaiting)
+}
+
+func TestBudgetsAndHooks(t *testing.T) {
+	over, fail, heard := true, false, 0
+	w := newWorld(t, memory.New(), control.Config{
+		Budget: func(_ context.Context, _ control.Records, agent, project, task string, _ time.Time) (string, error) {
+			if over {
+				return "the week's 5 USD are spent", nil
+			}
+			return "", nil
+		},
+		Happened: func(_ context.Context, tx store.Tx, e *control.Event) error {
+			if heard++; fail && e.Type == "task.claim" {
+				return errors.New("no")
+			}
+			if e.Type == "task.claim" { // the hook sees what the event tells of
+				if t, err := tx.Record(ctx, "task", e.Task); err != nil || !strings.Contains(string(t.Data), `"state":"in_progress"`) {
+					return fmt.Errorf("%s, %w", t.Data, err)
+				}
+			}
+			return nil
+		},
+	}, control.Policies{})
+	w.task(control.NewTask{Assignee: "writer"})
+	w.woken("writer", "WEB-1 assigned skipped over_budget")
+	w.refused(second(w.Claim(ctx, w.as("writer"), "WEB-1")), control.OverBudget)
+	over = false
+	if err := w.BudgetChanged(ctx, w.system(), "writer"); err != nil {
+		t.Fatal(err)
+	}
+	w.woken("writer", "WEB-1 assigned queued")
+	fail = true
+	if _, err := w.Claim(ctx, w.as("writer"), "WEB-1"); err == nil {
+		t.Error("claimed against the hook")
+	}
+	w.state("WEB-1", control.Assigned)
+	fail = false
+	w.claim("writer", "WEB-1")
+	if list := ok[[]control.Event](w)(w.Feed(ctx, 0, 1000)); heard <= len(list)-1 || list[len(list)-1].Seq != int64(len(list)) {
+		t.Errorf("%d events, heard of %d", len(list), heard)
+	}
+}
+
+func TestPushedWakeups(t *testing.T) {
+	w := start(t)
+	a := ok[*control.Agent](w)(w.CreateAgent(ctx, w.as("ann"), control.NewAgent{Slug: "pushed", Projects: []string{"WEB"}, Push: true, Runtime: "http"}))
+	w.ids["pushed"] = control.AgentParty(a.ID)
+	w.task(control.NewTask{Assignee: "pushed"})
+	tries := 0
+	for ; tries < 20; tries++ {
+		offers := ok[[]control.Offer](w)(w.Queued(ctx, w.now, 10))
+		if len(offers) == 0 {
+			break
+		}
+		if err := w.NotSent(ctx, w.system(), offers[0].Wakeup.ID, offers[0].Delivery, "connection refused"); err != nil {
+			t.Fatal(err)
+		}
+		w.wait(13 * time.Minute)
+	}
+	if tries != 8 {
+		t.Errorf("%d deliveries were tried", tries)
+	}
+	w.woken("pushed", "WEB-1 assigned failed")
+	if why := ok[[]string](w)(w.Why(ctx, w.as("ann"), "WEB-1")); !strings.Contains(fmt.Sprint(why), "connection refused") {
+		t.Errorf("why: %q", why)
+	}
+	if err := w.Wake(ctx, w.as("ann"), "pushed", "WEB-1", "now"); err != nil {
+		t.Fatal(err)
+	}
+	o := ok[[]control.Offer](w)(w.Queued(ctx, w.now, 10))
+	if len(o) != 1 {
+		t.Fatalf("offers: %+v", o)
+	}
+	for range 2 { // told twice
+		if err := w.Sent(ctx, w.system(), o[0].Wakeup.ID, o[0].Delivery); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.woken("pushed", "WEB-1 assigned failed; WEB-1 manual acked")
 }

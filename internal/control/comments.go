@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/lockstep-run/lockstep/internal/store"
 )
 
 // Comment posts to a task's thread. Those whose @name is in it hear of it.
@@ -60,6 +62,13 @@ func (x *op) post(t *Task, kind, marker, body, review string) (*Comment, error) 
 		return nil, err
 	}
 	return c, x.tellMentioned(t, c)
+}
+
+// commentsSince lists the comments on a task from a time on.
+func (x *op) commentsSince(t *Task, at time.Time) ([]*Comment, error) {
+	q := store.Prefix("comment", "task/"+t.ID+"/", many)
+	q.From += idsFrom(at)
+	return query[Comment](x, q)
 }
 
 // tellMentioned wakes or notifies who is mentioned and not held back.
@@ -137,7 +146,7 @@ func (x *op) guardLoop(t *Task, all []Mention) error {
 	if err != nil {
 		return err
 	}
-	comments, err := list[Comment](x, "task/"+t.ID+"/", many)
+	comments, err := x.commentsSince(t, x.At.Add(-time.Hour))
 	if err != nil {
 		return err
 	}
@@ -342,13 +351,12 @@ func (x *op) accept(h *Handoff, t *Task, title string) error {
 	h.State = "accepted"
 	x.put(h)
 	if h.Mode == "follow_up" {
-		by := x.By
 		follow, err := x.create(NewTask{Project: t.Project, Title: cmp.Or(title, "Follow-up of "+t.Key+": "+t.Title), Description: h.Summary,
 			Assignee: h.To, DependsOn: []DependsOn{{Task: t.ID, PassDeliverables: true}}})
 		if err != nil {
 			return err
 		}
-		x.By, h.FollowUp = by, follow.ID
+		h.FollowUp = follow.ID
 		return x.emit(t.of("task.handoff", map[string]any{"handoff": h.ID, "follow_up": follow.Key}))
 	}
 	if row(t.State, HandedOff) == nil {

@@ -68,7 +68,7 @@ type Board struct {
 	w      Writer
 	cfg    Config
 	secret [32]byte
-	ids    ids
+	ids    *ids
 
 	mu     sync.Mutex
 	cursor string // how far Sweep has looked at pending reviews
@@ -77,7 +77,32 @@ type Board struct {
 // New makes a board over a store and what writes to it.
 func New(r Reader, w Writer, cfg Config) (*Board, error) {
 	secret, err := r.Secret(context.Background())
-	return &Board{r: r, w: w, cfg: cfg, secret: secret}, err
+	return &Board{r: r, w: w, cfg: cfg, secret: secret, ids: &ids{}}, err
+}
+
+// In is the board within a transaction that is under way: its operations are
+// part of that, and durable when it is. When one returns an error the whole
+// write has to. Feed and Activity cannot be asked there.
+func (b *Board) In(tx store.Tx) *Board {
+	in := within{Reader: b.r, tx: tx}
+	return &Board{r: in, w: in, cfg: b.cfg, secret: b.secret, ids: b.ids}
+}
+
+type within struct {
+	Reader
+	tx store.Tx
+}
+
+func (w within) Write(ctx context.Context, do func(ctx context.Context, tx store.Tx) error) error {
+	return do(ctx, w.tx)
+}
+
+func (w within) Record(ctx context.Context, kind, id string) (store.Record, error) {
+	return w.tx.Record(ctx, kind, id)
+}
+
+func (w within) Records(ctx context.Context, q store.RecordQuery) ([]store.Found, error) {
+	return w.tx.Records(ctx, q)
 }
 
 // Call is what every operation wants to know.
@@ -412,6 +437,19 @@ func (g *ids) next(at time.Time) string {
 		id[6] &= 0x7f // room to grow
 	}
 	g.last = id
+	return spell(id)
+}
+
+// idsFrom is where the ids begin that are made from a time on.
+func idsFrom(at time.Time) string {
+	var id [16]byte
+	for i := range 6 {
+		id[i] = byte(at.UnixMilli() >> (40 - 8*i))
+	}
+	return spell(id)[:10]
+}
+
+func spell(id [16]byte) string {
 	// 26 digits of 5 bits hold the 128, from the left with two of padding.
 	out := make([]byte, 26)
 	for i := range out {

@@ -348,7 +348,7 @@ func (b *Board) Tasks(ctx context.Context, c Call, project string, states []Stat
 	return all, nil
 }
 
-// Task, Agent, Project and Review find one record by its id, key, slug or name.
+// Task finds a task by key or id.
 func (b *Board) Task(ctx context.Context, c Call, ref string) (*Task, error) {
 	return b.view(ctx, c).see(ref)
 }

@@ -354,12 +354,6 @@ type Deliverable struct {
 	Hash      string `json:"hash"` // SHA-256; the name of the bytes of a file
 }
 
-// blob is bytes under their hash.
-type blob struct {
-	Hash string
-	Data []byte
-}
-
 // OnExpiry says what happens to a review that nobody decides in time.
 type OnExpiry string
 

@@ -624,7 +624,7 @@ func (b *Board) Decide(ctx context.Context, c Call, review string, in Decision) 
 			return nil, cmp.Or(err, refuse(Forbidden, nil, "you are not asked to decide this review"))
 		}
 		if r.Status != "pending" {
-			return nil, refuse(ReviewClosed, map[string]any{"status": r.Status}, "the review is %s: verdicts are final", r.Status)
+			return nil, x.closed(r)
 		}
 		if err := x.same(r); err != nil {
 			return nil, err
@@ -637,6 +637,20 @@ func (b *Board) Decide(ctx context.Context, c Call, review string, in Decision) 
 		}
 		return r, x.decide(r, in)
 	})
+}
+
+// closed refuses a verdict on a review that is not pending.
+func (x *op) closed(r *Review) error {
+	if r.Status == "withdrawn" && r.Task != "" {
+		t, err := get[Task](x, r.Task)
+		if err != nil {
+			return err
+		}
+		if t.Source != nil && !t.Source.Waiting {
+			return refuse(NoLongerWaiting, nil, "the state that waited for %s has gone on", t.Key)
+		}
+	}
+	return refuse(ReviewClosed, map[string]any{"status": r.Status}, "the review is %s: verdicts are final", r.Status)
 }
 
 func (x *op) decide(r *Review, in Decision) error {

@@ -39,6 +39,9 @@ func (x *op) move(t *Task, ev Trigger, to State, data map[string]any) error {
 	if t.State != to {
 		t.State, t.StateSince = to, x.At
 	}
+	if to.Terminal() && t.Source != nil {
+		t.Source.Waiting = false // what waited hears of the end now
+	}
 	x.put(t)
 	x.touch(t)
 	return x.emit(e)

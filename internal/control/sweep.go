@@ -19,7 +19,8 @@ const sweepBatch = 100
 // Sweep does all that has become due by a time, in all workspaces: leases that
 // ran out, reminders and ends of reviews, wakeups to offer again, hand-offs
 // that nobody took, agents that fell silent. It also looks whether the next
-// hundred pending reviews have somebody to decide them.
+// hundred pending reviews have somebody to decide them, and forgets answers to
+// calls of more than a day ago.
 func (b *Board) Sweep(ctx context.Context, at time.Time) (s Swept, err error) {
 	c := Call{By: System, At: at}
 	for {
@@ -43,8 +44,32 @@ func (b *Board) Sweep(ctx context.Context, at time.Time) (s Swept, err error) {
 	if err := b.sweepReviews(ctx, c); err != nil {
 		return s, err
 	}
+	if err := b.forget(ctx, at.Add(-keepAnswers)); err != nil {
+		return s, err
+	}
 	s.Next, err = b.due(ctx)
 	return s, err
+}
+
+// keepAnswers is how long a call with an idempotency key can be repeated.
+const keepAnswers = 24 * time.Hour
+
+// forget drops answers from before a time, some at each sweep.
+func (b *Board) forget(ctx context.Context, before time.Time) error {
+	old := store.RecordQuery{Kind: "answer", From: "at/", To: "at/" + stamp(before), Limit: 10 * sweepBatch}
+	found, err := b.r.Records(ctx, old)
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	return b.w.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+		found, err := tx.Records(ctx, old)
+		for _, f := range found {
+			if err := tx.DeleteRecord(ctx, f.Kind, f.ID); err != nil {
+				return err
+			}
+		}
+		return err
+	})
 }
 
 // due is when the next thing is.

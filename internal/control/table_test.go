@@ -12,10 +12,13 @@ import (
 )
 
 // stage brings a new task to a state and returns the token of its lease, if it
-// has one. The task is bound to an execution that waits for it.
-func (w *world) stage(s control.State, block control.Blocking) (key, token string) {
+// has one. A bound task is one that an execution waits for.
+func (w *world) stage(s control.State, block control.Blocking, bound bool) (key, token string) {
 	w.Helper()
-	in := control.NewTask{Project: "WEB", Title: "T", Source: &control.Source{Execution: "e", State: "s", Entry: "1", Waiting: true}}
+	in := control.NewTask{Project: "WEB", Title: "T"}
+	if bound {
+		in.Source = &control.Source{Execution: "e", State: "s", Entry: "1", Waiting: true}
+	}
 	if s != control.Inbox {
 		in.Assignee = "writer"
 	}
@@ -113,7 +116,7 @@ func TestEachTriggerInEachState(t *testing.T) {
 			if trigger == control.EdgeOpened {
 				block = control.Blocking{Kind: "dependency", Reason: "r", Action: "a", Owner: "ann", DependsOn: &control.DependsOn{Task: "WEB-1", Until: control.UntilFinished}}
 			}
-			key, token := w.stage(s, block)
+			key, token := w.stage(s, block, trigger == control.Retry)
 			var rows []control.Transition
 			for _, r := range control.Transitions() {
 				if r.Trigger == trigger && slices.Contains(r.From, s) {

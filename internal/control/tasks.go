@@ -608,7 +608,7 @@ func (x *op) progress(t *Task, l *Lease, note string, percent int) (p Progressed
 		t.Percent = min(percent, 100)
 		data["percent"] = t.Percent
 	}
-	comments, err := list[Comment](x, "task/"+t.ID+"/", many)
+	comments, err := x.commentsSince(t, since)
 	if err != nil {
 		return p, err
 	}
@@ -894,21 +894,25 @@ func (b *Board) Cancel(ctx context.Context, c Call, task, note string) (*Task, e
 		if err != nil {
 			return nil, err
 		}
-		if row(t.State, Cancel) == nil {
-			return nil, invalidTransition(t, Cancel)
-		}
-		if _, err := x.endLease(t, "cancelled", nil); err != nil {
-			return nil, err
-		}
-		if err := x.closeReviews(t, "withdrawn"); err != nil {
-			return nil, err
-		}
-		if err := x.closeHandoffs(t); err != nil {
-			return nil, err
-		}
-		t.Block = nil
-		return t, x.move(t, Cancel, Cancelled, map[string]any{"note": note})
+		return t, x.cancel(t, note)
 	})
+}
+
+func (x *op) cancel(t *Task, note string) error {
+	if row(t.State, Cancel) == nil {
+		return invalidTransition(t, Cancel)
+	}
+	if _, err := x.endLease(t, "cancelled", nil); err != nil {
+		return err
+	}
+	if err := x.closeReviews(t, "withdrawn"); err != nil {
+		return err
+	}
+	if err := x.closeHandoffs(t); err != nil {
+		return err
+	}
+	t.Block = nil
+	return x.move(t, Cancel, Cancelled, map[string]any{"note": note})
 }
 
 // Reopen begins an ended task anew. Only people do that; dependants that have
@@ -946,6 +950,26 @@ func (b *Board) Reopen(ctx context.Context, c Call, task, note string) (*Task, e
 			}
 		}
 		return t, x.again(t, Reopen, note)
+	})
+}
+
+// EndWait says that the state which waited for a task has gone on without it:
+// it was stopped, timed out or aborted. The task is cancelled, if it is open.
+func (b *Board) EndWait(ctx context.Context, c Call, task, note string) (*Task, error) {
+	return write(ctx, b, c, "end_wait", func(x *op) (*Task, error) {
+		t, err := x.task(task)
+		if err != nil {
+			return nil, err
+		}
+		if x.By != System || t.Source == nil {
+			return nil, refuse(Forbidden, nil, "only the engine ends a wait, and only for its own tasks")
+		}
+		t.Source.Waiting = false
+		x.put(t)
+		if t.State.Terminal() {
+			return t, nil
+		}
+		return t, x.cancel(t, note)
 	})
 }
 

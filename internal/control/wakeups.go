@@ -286,22 +286,33 @@ func (x *op) settleAgent(id string) error {
 			x.queue(w)
 		}
 	}
-	waiting, err := list[Wakeup](x, "wait/"+id+"/", many)
-	if err != nil {
-		return err
-	}
-	for _, w := range waiting {
-		why, err := fits(w)
+	// Of those that wait, what is not work comes first: it may be about a task
+	// that the agent holds. With no slot left no work can go out.
+	const page = 50
+	q := store.Prefix("wakeup", "wait/"+id+"/", page)
+	for more := true; more; {
+		waiting, err := query[Wakeup](x, q)
 		if err != nil {
 			return err
 		}
-		if why == "" {
-			x.queue(w)
-		} else if w.Hindrance != why {
-			x.skip(w, why, true)
-		}
-		if free <= 0 && len(held) == 0 && why != "" {
-			break // nobody further back comes before those
+		more = len(waiting) == page
+		for _, w := range waiting {
+			q.From, q.AfterID = "wait/"+id+"/"+w.Order, w.ID
+			why, err := fits(w)
+			if err != nil {
+				return err
+			}
+			if why == "" {
+				x.queue(w)
+				continue
+			}
+			if w.Hindrance != why {
+				x.skip(w, why, true)
+			}
+			if free <= 0 && w.Work {
+				more = false
+				break
+			}
 		}
 	}
 	if err := x.settleStatus(a); err != nil {
