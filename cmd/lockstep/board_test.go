@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -108,5 +109,27 @@ func TestBoardSurvivesRestart(t *testing.T) {
 	}
 	if len(feed.Events) < 10 {
 		t.Errorf("%d events", len(feed.Events))
+	}
+}
+
+// A server that stops ends the streams of its feed, rather than wait for readers
+// to go.
+func TestCloseEndsStreams(t *testing.T) {
+	srv := openTest(t, t.TempDir())
+	res, err := http.Get(srv.url + "/api/v1/events/stream")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	ended := make(chan error)
+	go func() {
+		_, err := io.ReadAll(res.Body) // one that was cut off is an error
+		ended <- err
+	}()
+	if err := srv.closeSoon(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("the stream ended with %v", err)
 	}
 }

@@ -456,3 +456,48 @@ func TestNextWaits(t *testing.T) {
 	w.ok("", "POST", "tasks", fields{"project": "WEB", "title": "T", "assignee": "@writer"})
 	w.want(<-got, "WEB-1", "task", "key")
 }
+
+// A lead decides in its projects, an agent asks and is answered, files go by their
+// hash, and work is handed on.
+func TestWorkTogether(t *testing.T) {
+	w := start(t)
+	w.ok("", "POST", "projects", fields{"key": "WEB", "name": "Web"})
+	writer, boss := w.agent("writer", "worker"), w.agent("boss", "lead")
+	w.agent("editor", "worker")
+	w.ok("", "POST", "tasks", fields{"project": "WEB", "title": "T", "assignee": "@writer", "review_mode": "lead"})
+	claim := func() string {
+		t.Helper()
+		return w.ok(writer, "POST", "tasks/WEB-1/claim", nil)["lease_token"].(string)
+	}
+
+	lease := claim()
+	w.refused(422, "block_needs_owner", writer, "POST", "tasks/WEB-1/block", fields{"lease_token": lease, "kind": "external", "reason": "r", "action": "a"})
+	w.ok(writer, "POST", "tasks/WEB-1/block", fields{"lease_token": lease, "kind": "question", "reason": "which logo?", "owner": "@local", "action": "name one"})
+	w.want(w.ok("", "GET", "agents/writer", nil), "blocked", "status", "label")
+	w.refused(403, "forbidden", writer, "POST", "tasks/WEB-1/answer", fields{"answer": "any"})
+	w.want(w.ok("", "POST", "tasks/WEB-1/answer", fields{"answer": "the new one"}), "assigned", "state")
+
+	lease = claim()
+	blob := w.ok(writer, "POST", "blobs", "\x00bytes")["blob"]
+	d := w.ok(writer, "POST", "tasks/WEB-1/deliverables", fields{"lease_token": lease, "kind": "file", "title": "logo", "blob": blob})
+	w.want(w.ok("", "GET", "deliverables/"+d["id"].(string)+"/content", nil), "\x00bytes", "text")
+	review := at(w.ok(writer, "POST", "tasks/WEB-1/submit", fields{"lease_token": lease, "summary": "s"}), "review", "id").(string)
+	if list := w.ok(writer, "GET", "reviews?mine=1", nil)["reviews"].([]any); len(list) != 0 {
+		t.Errorf("the author's inbox has %v", list)
+	}
+	if list := w.ok(boss, "GET", "reviews?mine=1", nil)["reviews"].([]any); len(list) != 1 {
+		t.Errorf("the lead's inbox has %v", list)
+	}
+	w.ok(boss, "POST", "reviews/"+review+"/decision", fields{"verdict": "changes_requested", "comment": "larger"})
+
+	lease = claim()
+	h := w.ok(writer, "POST", "tasks/WEB-1/handoffs", fields{"lease_token": lease, "to": "@editor", "mode": "transfer", "summary": "it needs an editor"})
+	w.want(h, "accepted", "state")
+	w.refused(409, "lease_lost", writer, "POST", "tasks/WEB-1/submit", fields{"lease_token": lease, "summary": "late"})
+	v := w.ok("", "GET", "tasks/WEB-1", nil)
+	w.want(v, "assigned", "task", "state")
+	w.want(v, h["to"], "task", "assignee")
+	if got := w.ok(boss, "GET", "agents/editor", nil); got["projects"] != nil {
+		t.Errorf("an agent sees %v of another", got)
+	}
+}

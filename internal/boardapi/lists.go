@@ -169,6 +169,12 @@ type agentView struct {
 
 func (r *request) view(agent *control.Agent) (any, error) {
 	st, err := r.a.board.AgentStatus(r.Context(), r.call, agent.ID)
+	if r.agent() != "" && r.agent() != agent.ID {
+		// How another is reached, and what it does elsewhere, is not an agent's business.
+		shown := *agent
+		shown.Connection, shown.Projects, st.Working = nil, nil, nil
+		agent = &shown
+	}
 	return agentView{agent, st}, err
 }
 
