@@ -257,14 +257,17 @@ func unauthorized(text string) error {
 func (a *API) alive(ctx context.Context, c control.Call, agent string) error {
 	a.mu.Lock()
 	recent := c.At.Sub(a.seen[agent]) < 15*time.Second
-	if !recent {
-		a.seen[agent] = c.At
-	}
 	a.mu.Unlock()
 	if recent {
 		return nil
 	}
-	return a.board.Signal(ctx, c)
+	if err := a.board.Signal(ctx, c); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	a.seen[agent] = c.At
+	a.mu.Unlock()
+	return nil
 }
 
 // serve makes a handler of what a known caller is answered with.
@@ -281,6 +284,9 @@ func (a *API) serve(do func(r *request) (any, error)) http.Handler {
 
 // said turns the board's refusals into answers, and logs what is none.
 func (a *API) said(r *http.Request, err error) error {
+	if r.Context().Err() != nil {
+		return err // for nobody
+	}
 	var refused *control.Error
 	var known *rest.Error
 	switch {
@@ -288,7 +294,7 @@ func (a *API) said(r *http.Request, err error) error {
 		return nil
 	case errors.As(err, &refused):
 		return &rest.Error{Status: refused.Code.Status(), Code: string(refused.Code), Message: sentence(refused.Message), Details: refused.Details}
-	case errors.As(err, &known), errors.Is(err, store.ErrNotFound), r.Context().Err() != nil:
+	case errors.As(err, &known), errors.Is(err, store.ErrNotFound):
 		return err
 	}
 	a.log.Error("a call of the board failed", "method", r.Method, "path", r.URL.Path, "error", err)

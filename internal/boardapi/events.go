@@ -12,6 +12,7 @@ import (
 
 	"github.com/lockstep-run/lockstep/internal/control"
 	"github.com/lockstep-run/lockstep/internal/rest"
+	"github.com/lockstep-run/lockstep/internal/store"
 )
 
 const (
@@ -52,7 +53,7 @@ func (a *API) await(r *request, stopping context.Context) (any, error) {
 		rings := a.bell.next()
 		r.call.At = time.Now()
 		// Not within the wait's time: what is fetched counts as sent.
-		offer, err := a.board.Fetch(r.Context(), r.call)
+		offer, err := a.fetch(r)
 		if offer != nil || err != nil {
 			return offer, err
 		}
@@ -60,6 +61,16 @@ func (a *API) await(r *request, stopping context.Context) (any, error) {
 			return nil, nil
 		}
 	}
+}
+
+// fetch gets an agent's next wakeup. It looks before it writes: who waits looks
+// often.
+func (a *API) fetch(r *request) (*control.Offer, error) {
+	open, err := a.store.Records(r.Context(), store.Prefix("wakeup", "open/"+r.agent()+"/", 1))
+	if err != nil || len(open) == 0 {
+		return nil, err
+	}
+	return a.board.Fetch(r.Context(), r.call)
 }
 
 // filter is what of the feed a caller wants and may see.

@@ -3,6 +3,7 @@ package boardapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -274,6 +275,7 @@ func (a *API) registerReviews(handle func(string, func(*request) (any, error))) 
 		}
 		return a.board.Decide(r.Context(), r.call, r.PathValue("review"), in)
 	})
+	handle("POST /api/v1/reviews/decisions", a.decideAll)
 	handle("POST /api/v1/reviews/{review}/delegate", func(r *request) (any, error) {
 		type body struct {
 			To control.Party `json:"to"`
@@ -294,4 +296,45 @@ func (a *API) registerReviews(handle func(string, func(*request) (any, error))) 
 		}
 		return nil, a.board.Snooze(r.Context(), r.call, r.PathValue("review"), in.Until)
 	})
+}
+
+// decideAll decides several reviews, each by itself: one that is refused does not
+// hold up the others.
+func (a *API) decideAll(r *request) (any, error) {
+	type decision struct {
+		Review string `json:"review"`
+		control.Decision
+	}
+	type body struct {
+		Decisions []decision `json:"decisions"`
+	}
+	type result struct {
+		Review string         `json:"review"`
+		Status string         `json:"status,omitempty"` // of the review
+		Error  map[string]any `json:"error,omitempty"`
+	}
+	in, err := read[body](r)
+	if err != nil {
+		return nil, err
+	}
+	if len(in.Decisions) == 0 || len(in.Decisions) > mostPage {
+		return nil, rest.Invalid("decisions is a list of 1 to %d.", mostPage)
+	}
+	key, results := r.call.Key, []result{}
+	for _, d := range in.Decisions {
+		if key != "" {
+			r.call.Key = key + " " + d.Review
+		}
+		v, err := a.board.Decide(r.Context(), r.call, d.Review, d.Decision)
+		var refused *control.Error
+		switch {
+		case errors.As(err, &refused):
+			results = append(results, result{Review: d.Review, Error: map[string]any{"code": refused.Code, "message": sentence(refused.Message)}})
+		case err != nil:
+			return nil, err
+		default:
+			results = append(results, result{Review: d.Review, Status: v.Status})
+		}
+	}
+	return map[string]any{"results": results}, nil
 }
