@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/lockstep-run/lockstep/internal/awsapi"
+	"github.com/lockstep-run/lockstep/internal/boardapi"
 	"github.com/lockstep-run/lockstep/internal/config"
 	"github.com/lockstep-run/lockstep/internal/connection"
 	"github.com/lockstep-run/lockstep/internal/express"
@@ -69,6 +70,8 @@ type assembly struct {
 	schedules *schedule.Schedules
 	triggers  *trigger.Triggers
 
+	board *boardapi.API
+
 	executions executionCounts
 	tokens     tokenCounts
 }
@@ -89,7 +92,7 @@ func openServer(ctx context.Context, set settings) (_ *server, err error) {
 	a.srv.url = "http://" + listener.Addr().String()
 	a.srv.onClose(func(context.Context) error { return ignoreClosed(listener.Close()) })
 
-	for _, step := range []func(context.Context) error{a.storage, a.integrations, a.engine, a.starters} {
+	for _, step := range []func(context.Context) error{a.storage, a.integrations, a.engine, a.control, a.starters} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -300,6 +303,16 @@ func (a *assembly) runUntilClose(run func(context.Context) error) {
 	})
 }
 
+// control makes the board of agents' tasks.
+func (a *assembly) control(ctx context.Context) (err error) {
+	a.board, err = boardapi.New(ctx, boardapi.Config{Store: a.store, Write: a.worker, Log: a.set.log})
+	if err != nil {
+		return err
+	}
+	a.runUntilClose(a.board.Run)
+	return nil
+}
+
 // starters sets in motion what starts executions by itself.
 func (a *assembly) starters(context.Context) error {
 	a.schedules = schedule.New(schedule.Config{Store: a.store, Write: a.write, Scheme: a.set.scheme, Start: a.start, Log: a.set.log})
@@ -335,6 +348,7 @@ func (a *assembly) serve(listener net.Listener) error {
 	a.connections.Register(mux)
 	a.schedules.Register(mux)
 	a.triggers.Register(mux)
+	a.board.Register(mux, stopping)
 	for _, path := range fn.Paths {
 		mux.Handle(path, endFunctionPollsWith(stopping, a.functions))
 	}

@@ -59,7 +59,12 @@ It is one program that keeps everything in one file.`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newDemoCommand(), newDevCommand(), newValidateCommand(), newTestCommand(), newFnCommand(), newExampleCommand(), newImportCommand(), newConnectionCommand(), newScheduleCommand(), newTriggerCommand(), newUsageCommand(), newPricesCommand(), newBenchCommand(), newVersionCommand())
+	root.AddCommand(
+		newDemoCommand(), newDevCommand(), newExampleCommand(),
+		newValidateCommand(), newTestCommand(), newImportCommand(), newBenchCommand(),
+		newFnCommand(), newConnectionCommand(), newScheduleCommand(), newTriggerCommand(),
+		newProjectCommand(), newAgentCommand(), newTaskCommand(), newReviewCommand(),
+		newUsageCommand(), newPricesCommand(), newVersionCommand())
 	return root
 }
 

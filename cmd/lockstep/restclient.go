@@ -20,6 +20,8 @@ import (
 type restClient struct {
 	url  string
 	json bool // print answers as they come
+
+	header http.Header // of each call; nil: none
 }
 
 func (c *restClient) register(flags *pflag.FlagSet) {
@@ -49,6 +51,9 @@ func (c *restClient) call(ctx context.Context, method, path string, in, out any)
 	}
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	for name, values := range c.header {
+		req.Header[name] = values
 	}
 	// The server is on this machine: a proxy has no part in it.
 	client := http.Client{Transport: &http.Transport{}, Timeout: 2 * time.Minute}

@@ -78,6 +78,8 @@ var layers = []struct {
 		"it watches commits and tells others; nothing waits for it"},
 	{"internal/control", []string{"internal/store"},
 		"the board is moved by whoever calls it; it knows neither the worker nor who is at its doors"},
+	{"internal/boardapi", []string{"internal/control", "internal/rest", "internal/store"},
+		"a door to the board: it says who calls and what in, and leaves what may be done to the board"},
 	{"internal/sim", []string{"asl/...", "internal/arn", "internal/engine", "internal/store/...", "internal/task", "internal/worker"},
 		"the simulator sets real parts in motion and comes between them at their two doors"},
 	{"examples", nil, "examples are data for anyone"},

@@ -19,11 +19,13 @@ import (
 const MaxBody = 1 << 20
 
 // Error is an answer that says what went wrong:
-// {"error":{"code":…,"message":…}}. Codes are stable.
+// {"error":{"code":…,"message":…}}, with details where there are any. Codes are
+// stable.
 type Error struct {
-	Status  int    // of HTTP
-	Code    string // "not_found"
-	Message string // a sentence
+	Status  int            // of HTTP
+	Code    string         // "not_found"
+	Message string         // a sentence
+	Details map[string]any // what a program may want to know besides; nil: nothing
 }
 
 // Error implements error.
@@ -31,17 +33,17 @@ func (e *Error) Error() string { return e.Message }
 
 // Invalid is the error of a request that cannot be what was meant.
 func Invalid(format string, args ...any) *Error {
-	return &Error{http.StatusBadRequest, "invalid", fmt.Sprintf(format, args...)}
+	return &Error{Status: http.StatusBadRequest, Code: "invalid", Message: fmt.Sprintf(format, args...)}
 }
 
 // Conflict is the error of a request that what is there does not allow.
 func Conflict(format string, args ...any) *Error {
-	return &Error{http.StatusConflict, "conflict", fmt.Sprintf(format, args...)}
+	return &Error{Status: http.StatusConflict, Code: "conflict", Message: fmt.Sprintf(format, args...)}
 }
 
 // NotFound is the error of a request for something that is not there.
 func NotFound(format string, args ...any) *Error {
-	return &Error{http.StatusNotFound, "not_found", fmt.Sprintf(format, args...)}
+	return &Error{Status: http.StatusNotFound, Code: "not_found", Message: fmt.Sprintf(format, args...)}
 }
 
 // Read reads a body that is a JSON object. Members that to does not know are
@@ -58,7 +60,7 @@ func Read(r *http.Request, to any) error {
 	var long *http.MaxBytesError
 	switch {
 	case errors.As(err, &long):
-		return &Error{http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("The body has more than %d bytes.", long.Limit)}
+		return &Error{Status: http.StatusRequestEntityTooLarge, Code: "too_large", Message: fmt.Sprintf("The body has more than %d bytes.", long.Limit)}
 	case err != nil:
 		return Invalid("The body cannot be used: %s.", strings.TrimPrefix(err.Error(), "json: "))
 	}
@@ -66,13 +68,16 @@ func Read(r *http.Request, to any) error {
 }
 
 // Handle makes a handler of a function that returns what to answer with: nil for
-// nothing, with status 204.
+// nothing, with status 204. What is a handler itself answers for itself.
 func Handle(do func(r *http.Request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		v, err := do(r)
+		page, own := v.(http.Handler)
 		switch {
 		case err != nil:
 			Fail(w, err)
+		case own:
+			page.ServeHTTP(w, r)
 		case v == nil:
 			w.WriteHeader(http.StatusNoContent)
 		default:
@@ -100,12 +105,16 @@ func Write(w http.ResponseWriter, status int, v any) {
 func Fail(w http.ResponseWriter, err error) {
 	var known *Error
 	if !errors.As(err, &known) {
-		known = &Error{http.StatusInternalServerError, "internal", "The server could not do this; its log says more."}
+		known = &Error{Status: http.StatusInternalServerError, Code: "internal", Message: "The server could not do this; its log says more."}
 		if errors.Is(err, store.ErrNotFound) {
 			known = NotFound("There is no such thing.")
 		}
 	}
-	Write(w, known.Status, map[string]any{"error": map[string]string{"code": known.Code, "message": known.Message}})
+	said := map[string]any{"code": known.Code, "message": known.Message}
+	if known.Details != nil {
+		said["details"] = known.Details
+	}
+	Write(w, known.Status, map[string]any{"error": said})
 }
 
 // Local lets only this machine in: programs on it, and pages that were opened
@@ -113,7 +122,7 @@ func Fail(w http.ResponseWriter, err error) {
 func Local(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !isLocal(r.RemoteAddr) || !isLocal(r.Host) {
-			Fail(w, &Error{http.StatusForbidden, "forbidden", "This is for this machine only; use http://127.0.0.1 or http://localhost."})
+			Fail(w, &Error{Status: http.StatusForbidden, Code: "forbidden", Message: "This is for this machine only; use http://127.0.0.1 or http://localhost."})
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -1,0 +1,322 @@
+// Package boardapi is the REST door of the board: projects, agents, tasks,
+// reviews and the feed of events under /api/v1.
+//
+// The one idea: a handler finds out who calls, reads what is asked, and calls
+// one method of control.Board, which decides. What is here besides is what the
+// board does not have: the keys of agents, lists in pages, and waiting until
+// something happens.
+package boardapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/lockstep-run/lockstep/internal/control"
+	"github.com/lockstep-run/lockstep/internal/rest"
+	"github.com/lockstep-run/lockstep/internal/store"
+)
+
+// workspace is the only one as long as nobody signs in, and local the user that
+// whoever sits at this machine is in it: its owner.
+const (
+	workspace = "local"
+	local     = "local"
+)
+
+// Config is what an API needs.
+type Config struct {
+	Store control.Reader // what the board is kept in
+	Write control.Writer // what writes to it
+	Board control.Config // what the board asks of others
+	Log   *slog.Logger
+}
+
+// API is the board with its door. Register its routes, and Run it.
+type API struct {
+	board *control.Board
+	store control.Reader
+	write control.Writer
+	log   *slog.Logger
+	bell  *bell
+	user  control.Party // who calls without a key
+
+	mu   sync.Mutex
+	seen map[string]time.Time // when an agent's last sign of life was passed on
+}
+
+// New makes a board over a store. A store that has none gets a workspace, whose
+// owner is the user at this machine.
+func New(ctx context.Context, cfg Config) (*API, error) {
+	a := &API{store: cfg.Store, bell: newBell(cfg.Write), log: cfg.Log, seen: map[string]time.Time{}}
+	a.write = a.bell
+	var err error
+	if a.board, err = control.New(cfg.Store, a.bell, cfg.Board); err != nil {
+		return nil, err
+	}
+	c := control.Call{Workspace: workspace, By: control.System, At: time.Now()}
+	u, err := a.board.User(ctx, c, local)
+	if control.Is(err, control.NotFound) {
+		_, u, err = a.board.CreateWorkspace(ctx, c, "Local", local)
+	}
+	if err != nil {
+		return nil, err
+	}
+	a.user = control.User(u.ID)
+	return a, nil
+}
+
+// Board is what the API is a door to.
+func (a *API) Board() *control.Board { return a.board }
+
+// Run does what becomes due on the board, when it does, until ctx ends.
+func (a *API) Run(ctx context.Context) error {
+	const (
+		apart   = 100 * time.Millisecond // what happens in a burst is looked at once
+		longest = time.Minute            // reviews are looked through now and then
+	)
+	for {
+		rings := a.bell.next()
+		wait := longest
+		swept, err := a.board.Sweep(ctx, time.Now())
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			a.log.Error("the board could not be swept; it is tried again", "error", err)
+			wait, rings = 5*time.Second, nil
+		case !swept.Next.IsZero():
+			wait = min(time.Until(swept.Next), longest)
+		}
+		if !sleep(ctx, apart, nil) || !sleep(ctx, wait-apart, rings) {
+			return nil
+		}
+	}
+}
+
+// sleep waits for a time or until early is closed. It is false when ctx has
+// ended.
+func sleep(ctx context.Context, d time.Duration, early <-chan struct{}) bool {
+	t := time.NewTimer(max(d, 0))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-early:
+	case <-t.C:
+	}
+	return ctx.Err() == nil
+}
+
+// bell writes as next does and rings when the feed has got longer.
+type bell struct {
+	to control.Writer
+
+	mu    sync.Mutex
+	rings chan struct{}
+}
+
+func newBell(to control.Writer) *bell { return &bell{to: to, rings: make(chan struct{})} }
+
+// next returns what is closed at the next ring.
+func (b *bell) next() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.rings
+}
+
+// Write implements control.Writer.
+func (b *bell) Write(ctx context.Context, do func(ctx context.Context, tx store.Tx) error) error {
+	var heard *listening
+	err := b.to.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+		heard = &listening{Tx: tx}
+		return do(ctx, heard)
+	})
+	if err == nil && heard != nil && heard.event {
+		b.mu.Lock()
+		close(b.rings)
+		b.rings = make(chan struct{})
+		b.mu.Unlock()
+	}
+	return err
+}
+
+// listening notes whether a transaction adds to the feed.
+type listening struct {
+	store.Tx
+	event bool
+}
+
+func (l *listening) AddEvent(ctx context.Context, e store.Event) (int64, error) {
+	l.event = true
+	return l.Tx.AddEvent(ctx, e)
+}
+
+// request is a call of somebody known.
+type request struct {
+	*http.Request
+	a    *API
+	call control.Call
+}
+
+// agent is the id of the agent that calls, "" for a person.
+func (r *request) agent() string {
+	if kind, id := r.call.By.Split(); kind == "agent" {
+		return id
+	}
+	return ""
+}
+
+// people refuses agents.
+func (r *request) people() error {
+	if r.agent() != "" {
+		return &rest.Error{Status: http.StatusForbidden, Code: string(control.Forbidden), Message: "That is for people; an agent's key does not do."}
+	}
+	return nil
+}
+
+// lease is the secret of a lease: in a header, or in the body.
+func (r *request) lease(body string) string {
+	if body != "" {
+		return body
+	}
+	return r.Header.Get("X-Lockstep-Lease")
+}
+
+// query returns the parameters, of which only those may be there.
+func (r *request) query(names ...string) (map[string]string, error) {
+	got := map[string]string{}
+	for name, values := range r.URL.Query() {
+		known := false
+		for _, n := range names {
+			known = known || n == name
+		}
+		if !known {
+			return nil, rest.Invalid("There is no parameter %q here; there are %s.", name, strings.Join(names, ", "))
+		}
+		if len(values) > 1 {
+			return nil, rest.Invalid("The parameter %q is given twice.", name)
+		}
+		got[name] = values[0]
+	}
+	return got, nil
+}
+
+// read reads the body into a new T. An empty one is an object without members.
+func read[T any](r *request) (in T, err error) {
+	if r.ContentLength == 0 {
+		return in, nil
+	}
+	return in, rest.Read(r.Request, &in)
+}
+
+// identify finds out who calls and how.
+func (a *API) identify(r *http.Request) (*request, error) {
+	q := &request{Request: r, a: a, call: control.Call{Workspace: workspace, By: a.user, At: time.Now()}}
+	if auth := r.Header.Get("Authorization"); auth != "" {
+		scheme, key, _ := strings.Cut(auth, " ")
+		if !strings.EqualFold(scheme, "Bearer") {
+			return nil, unauthorized("Send the agent's key as Authorization: Bearer KEY.")
+		}
+		agent, err := a.agentOf(r.Context(), strings.TrimSpace(key))
+		if err != nil {
+			return nil, err
+		}
+		q.call.By = control.AgentParty(agent)
+		if err := a.alive(r.Context(), q.call, agent); err != nil {
+			return nil, err
+		}
+	}
+	if key := r.Header.Get("Idempotency-Key"); key != "" {
+		if len(key) > 200 {
+			return nil, rest.Invalid("An Idempotency-Key has at most 200 bytes.")
+		}
+		q.call.Key = r.URL.Path + " " + key
+	}
+	if match := r.Header.Get("If-Match"); match != "" && match != "*" {
+		v, err := strconv.ParseInt(strings.Trim(match, `"`), 10, 64)
+		if err != nil || v <= 0 {
+			return nil, rest.Invalid(`If-Match is the version that was seen, such as "3".`)
+		}
+		q.call.Version = v
+	}
+	return q, nil
+}
+
+func unauthorized(text string) error {
+	return &rest.Error{Status: http.StatusUnauthorized, Code: "unauthorized", Message: text}
+}
+
+// alive passes a sign of life on, unless it has just done so.
+func (a *API) alive(ctx context.Context, c control.Call, agent string) error {
+	a.mu.Lock()
+	recent := c.At.Sub(a.seen[agent]) < 15*time.Second
+	a.mu.Unlock()
+	if recent {
+		return nil
+	}
+	if err := a.board.Signal(ctx, c); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	a.seen[agent] = c.At
+	a.mu.Unlock()
+	return nil
+}
+
+// serve makes a handler of what a known caller is answered with.
+func (a *API) serve(do func(r *request) (any, error)) http.Handler {
+	return rest.Local(rest.Handle(func(r *http.Request) (any, error) {
+		q, err := a.identify(r)
+		if err != nil {
+			return nil, a.said(r, err)
+		}
+		v, err := do(q)
+		return v, a.said(r, err)
+	}))
+}
+
+// said turns the board's refusals into answers, and logs what is none.
+func (a *API) said(r *http.Request, err error) error {
+	if r.Context().Err() != nil {
+		return err // for nobody
+	}
+	var refused *control.Error
+	var known *rest.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &refused):
+		return &rest.Error{Status: refused.Code.Status(), Code: string(refused.Code), Message: sentence(refused.Message), Details: refused.Details}
+	case errors.As(err, &known), errors.Is(err, store.ErrNotFound):
+		return err
+	}
+	a.log.Error("a call of the board failed", "method", r.Method, "path", r.URL.Path, "error", err)
+	return err
+}
+
+// sentence writes a refusal as the other answers are written.
+func sentence(text string) string {
+	if text == "" {
+		return text
+	}
+	if c := text[0]; 'a' <= c && c <= 'z' {
+		text = string(c-'a'+'A') + text[1:]
+	}
+	return strings.TrimSuffix(text, ".") + "."
+}
+
+// decode reads a kept record of the board's.
+func decode[T any](r store.Record, version *int64, to *T) error {
+	if err := json.Unmarshal(r.Data, to); err != nil {
+		return err
+	}
+	*version = r.Version
+	return nil
+}

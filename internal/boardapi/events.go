@@ -1,0 +1,332 @@
+package boardapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lockstep-run/lockstep/internal/control"
+	"github.com/lockstep-run/lockstep/internal/rest"
+	"github.com/lockstep-run/lockstep/internal/store"
+)
+
+const (
+	keepAlive = 15 * time.Second // between two lines of a stream where nothing happens
+	mostWait  = 55 * time.Second // of agent/next
+)
+
+// next gives an agent its next wakeup, for which it waits as long as it says.
+func (a *API) next(stopping context.Context) http.Handler {
+	return rest.Handle(func(r *http.Request) (any, error) {
+		q, err := a.identify(r)
+		if err != nil {
+			return nil, a.said(r, err)
+		}
+		v, err := a.await(q, stopping)
+		return v, a.said(r, err)
+	})
+}
+
+func (a *API) await(r *request, stopping context.Context) (any, error) {
+	if r.agent() == "" {
+		return nil, &rest.Error{Status: http.StatusForbidden, Code: string(control.Forbidden), Message: "That is for agents: send the agent's key as Authorization: Bearer KEY."}
+	}
+	q, err := r.query("wait")
+	if err != nil {
+		return nil, err
+	}
+	wait := 0
+	if q["wait"] != "" {
+		if wait, err = strconv.Atoi(q["wait"]); err != nil || wait < 0 {
+			return nil, rest.Invalid("wait is a number of seconds.")
+		}
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), min(time.Duration(wait)*time.Second, mostWait))
+	defer cancel()
+	defer context.AfterFunc(stopping, cancel)()
+	for {
+		rings := a.bell.next()
+		r.call.At = time.Now()
+		// Not within the wait's time: what is fetched counts as sent.
+		offer, err := a.fetch(r)
+		if offer != nil || err != nil {
+			return offer, err
+		}
+		if !sleep(ctx, mostWait, rings) {
+			return nil, nil
+		}
+	}
+}
+
+// fetch gets an agent's next wakeup. It looks before it writes: who waits looks
+// often.
+func (a *API) fetch(r *request) (*control.Offer, error) {
+	open, err := a.store.Records(r.Context(), store.Prefix("wakeup", "open/"+r.agent()+"/", 1))
+	if err != nil || len(open) == 0 {
+		return nil, err
+	}
+	return a.board.Fetch(r.Context(), r.call)
+}
+
+// filter is what of the feed a caller wants and may see.
+type filter struct {
+	agent    string   // who asks, "" for a person
+	projects []string // that they have
+	project  string   // ids
+	task     string
+	types    []string
+}
+
+func (f *filter) passes(e *control.Event) bool {
+	return about(e, f.agent, f.projects) && (f.project == "" || e.Project == f.project) && (f.task == "" || e.Task == f.task) &&
+		(len(f.types) == 0 || slices.ContainsFunc(f.types, func(t string) bool {
+			all, is := strings.CutSuffix(t, "*")
+			return e.Type == t || is && strings.HasPrefix(e.Type, all)
+		}))
+}
+
+// filter reads what a caller wants of the feed.
+func (r *request) filter(q map[string]string) (f filter, err error) {
+	if f.agent = r.agent(); f.agent != "" {
+		agent, err := r.a.board.Agent(r.Context(), r.call, f.agent)
+		if err != nil {
+			return f, err
+		}
+		f.projects = agent.Projects
+	}
+	if q["project"] != "" {
+		p, err := r.projects(q["project"])
+		if err != nil {
+			return f, err
+		}
+		f.project = p[0].ID
+	}
+	if q["task"] != "" {
+		t, err := r.a.board.Task(r.Context(), r.call, q["task"])
+		if err != nil {
+			return f, err
+		}
+		f.task = t.ID
+	}
+	if q["type"] != "" {
+		f.types = strings.Split(q["type"], ",")
+	}
+	return f, nil
+}
+
+// events answers with a page of the feed, or streams it to who asks for an event
+// stream.
+func (a *API) events(stopping context.Context) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, h *http.Request) {
+		fail := func(err error) { rest.Fail(w, a.said(h, err)) }
+		r, err := a.identify(h)
+		if err != nil {
+			fail(err)
+			return
+		}
+		q, err := r.query("after", "project", "task", "type", "limit")
+		if err != nil {
+			fail(err)
+			return
+		}
+		f, err := r.filter(q)
+		if err != nil {
+			fail(err)
+			return
+		}
+		streams := strings.HasSuffix(h.URL.Path, "/stream") || strings.Contains(h.Header.Get("Accept"), "text/event-stream")
+		from := q["after"]
+		if last := h.Header.Get("Last-Event-ID"); streams && last != "" {
+			from = last
+		}
+		after := int64(0)
+		if from != "" {
+			if after, err = strconv.ParseInt(from, 10, 64); err != nil || after < 0 {
+				fail(rest.Invalid("The sequence number %q is none.", from))
+				return
+			}
+		}
+		if !streams {
+			page, err := a.eventPage(r, f, after, q["limit"])
+			if err != nil {
+				fail(err)
+				return
+			}
+			rest.Write(w, http.StatusOK, page)
+			return
+		}
+		if from == "" { // from now on
+			newest, err := a.board.Activity(h.Context(), r.call, "", 0, 1)
+			if err != nil {
+				fail(err)
+				return
+			}
+			if len(newest) > 0 {
+				after = newest[0].Seq
+			}
+		}
+		a.stream(w, r, f, after, stopping)
+	})
+}
+
+func (a *API) eventPage(r *request, f filter, after int64, most string) (any, error) {
+	n, err := limit(most)
+	if err != nil {
+		return nil, err
+	}
+	list := []control.Event{}
+	for seen := 0; seen < mostSeen && len(list) < n; {
+		some, err := a.board.Feed(r.Context(), after, n)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range some {
+			if len(list) == n {
+				break
+			}
+			seen++
+			if after = e.Seq; f.passes(&e) {
+				list = append(list, e)
+			}
+		}
+		if len(some) < n {
+			break
+		}
+	}
+	return map[string]any{"events": list, "next": after}, nil
+}
+
+// stream sends the feed as server-sent events. The id of each is its sequence
+// number, and so is that of what is passed over, so that a reader who comes back
+// goes on where it was.
+func (a *API) stream(w http.ResponseWriter, r *request, f filter, after int64, stopping context.Context) {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(stopping, cancel)()
+	out := http.NewResponseController(w)
+	// Where the connection has no deadline, none is in the way.
+	_ = out.SetReadDeadline(time.Time{})
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Accel-Buffering", "no")
+	w.WriteHeader(http.StatusOK)
+	fmt.Fprint(w, "retry: 2000\n\n")
+	if out.Flush() != nil {
+		return
+	}
+	const batch = 500
+	for {
+		rings := a.bell.next()
+		list, err := a.board.Feed(ctx, after, batch)
+		if err != nil {
+			if ctx.Err() == nil {
+				a.log.Error("the feed could not be read", "error", err)
+			}
+			return
+		}
+		told := after
+		for _, e := range list {
+			if after = e.Seq; !f.passes(&e) {
+				continue
+			}
+			data, err := json.Marshal(e)
+			if err != nil {
+				return
+			}
+			if _, err := fmt.Fprintf(w, "id: %d\nevent: %s\ndata: %s\n\n", e.Seq, e.Type, data); err != nil {
+				return
+			}
+			told = e.Seq
+		}
+		if told < after {
+			fmt.Fprintf(w, "id: %d\n\n", after)
+		}
+		if out.Flush() != nil {
+			return
+		}
+		if len(list) == batch {
+			continue
+		}
+		before := time.Now()
+		if !sleep(ctx, keepAlive, rings) {
+			return
+		}
+		if time.Since(before) >= keepAlive {
+			if r.agent() != "" { // who listens is there, as long as its key is
+				if again, err := a.identify(r.Request); err != nil {
+					return
+				} else if f.projects, err = again.projectIDs(); err != nil {
+					return
+				}
+			}
+			fmt.Fprint(w, ": nothing new\n\n")
+		}
+	}
+}
+
+func (r *request) projectIDs() ([]string, error) {
+	agent, err := r.a.board.Agent(r.Context(), r.call, r.agent())
+	if err != nil {
+		return nil, err
+	}
+	return agent.Projects, nil
+}
+
+// activity lists what happened, the newest first.
+func (a *API) activity(r *request) (any, error) {
+	q, err := r.query("project", "task", "agent", "before", "limit")
+	if err != nil {
+		return nil, err
+	}
+	n, err := limit(q["limit"])
+	if err != nil {
+		return nil, err
+	}
+	f, err := r.filter(map[string]string{"project": q["project"], "task": q["task"]})
+	if err != nil {
+		return nil, err
+	}
+	topic := ""
+	switch {
+	case q["agent"] != "":
+		agent, err := a.board.Agent(r.Context(), r.call, q["agent"])
+		if err != nil {
+			return nil, err
+		}
+		if ok, err := r.sees(agent); err != nil || !ok {
+			return nil, orNotFound(err, q["agent"])
+		}
+		topic = "agent/" + agent.ID
+	case f.task != "":
+		topic = "task/" + f.task
+	case f.project != "":
+		topic = "project/" + f.project
+	}
+	before := int64(0)
+	if q["before"] != "" {
+		if before, err = strconv.ParseInt(q["before"], 10, 64); err != nil || before <= 0 {
+			return nil, rest.Invalid("before is the sequence number of an event.")
+		}
+	}
+	some, err := a.board.Activity(r.Context(), r.call, topic, before, n)
+	if err != nil {
+		return nil, err
+	}
+	page := map[string]any{}
+	if len(some) == n {
+		page["before"] = some[n-1].Seq
+	}
+	list := []control.Event{}
+	for _, e := range some {
+		if f.passes(&e) {
+			list = append(list, e)
+		}
+	}
+	page["events"] = list
+	return page, nil
+}

@@ -1,0 +1,340 @@
+package boardapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/lockstep-run/lockstep/internal/control"
+	"github.com/lockstep-run/lockstep/internal/rest"
+	"github.com/lockstep-run/lockstep/internal/store"
+)
+
+// Register adds the board's routes to mux. What waits for something to happen
+// ends when stopping does. docs/board.md lists the calls.
+func (a *API) Register(mux *http.ServeMux, stopping context.Context) {
+	handle := func(pattern string, do func(r *request) (any, error)) {
+		mux.Handle(pattern, a.serve(do))
+	}
+	handle("GET /api/v1/projects", a.listProjects)
+	handle("POST /api/v1/projects", a.newProject)
+	handle("GET /api/v1/projects/{project}", func(r *request) (any, error) {
+		p, err := r.projects(r.PathValue("project"))
+		if err != nil {
+			return nil, err
+		}
+		return p[0], nil
+	})
+	handle("PATCH /api/v1/projects/{project}", a.changeProject)
+
+	handle("GET /api/v1/agents", a.listAgents)
+	handle("POST /api/v1/agents", a.newAgent)
+	handle("GET /api/v1/agents/{agent}", a.showAgent)
+	handle("GET /api/v1/agents/{agent}/keys", a.keys)
+	handle("POST /api/v1/agents/{agent}/keys", a.newKey)
+	handle("DELETE /api/v1/agents/{agent}/keys/{key}", a.revoke)
+	handle("POST /api/v1/agents/{agent}/pause", a.pauseAgent)
+	handle("POST /api/v1/agents/{agent}/resume", a.resumeAgent)
+	handle("POST /api/v1/agents/{agent}/retire", a.retireAgent)
+	handle("POST /api/v1/agents/{agent}/wake", a.wakeAgent)
+	handle("GET /api/v1/agents/{agent}/attempts", a.attemptsOf)
+
+	handle("GET /api/v1/agent/me", a.me)
+	handle("POST /api/v1/agent/heartbeat", a.heartbeat)
+	mux.Handle("GET /api/v1/agent/next", rest.Local(a.next(stopping)))
+
+	handle("GET /api/v1/tasks", a.listTasks)
+	handle("POST /api/v1/tasks", func(r *request) (any, error) {
+		in, err := read[control.NewTask](r)
+		if err != nil {
+			return nil, err
+		}
+		return a.board.CreateTask(r.Context(), r.call, in)
+	})
+	handle("GET /api/v1/tasks/{task}", func(r *request) (any, error) {
+		return a.board.View(r.Context(), r.call, r.task())
+	})
+	handle("PATCH /api/v1/tasks/{task}", func(r *request) (any, error) {
+		in, err := read[control.UpdateTask](r)
+		if err != nil {
+			return nil, err
+		}
+		return a.board.Update(r.Context(), r.call, r.task(), in)
+	})
+	handle("GET /api/v1/tasks/{task}/why", func(r *request) (any, error) {
+		why, err := a.board.Why(r.Context(), r.call, r.task())
+		return map[string]any{"why": append([]string{}, why...)}, err
+	})
+	a.registerTriggers(handle)
+	a.registerThread(handle)
+	a.registerReviews(handle)
+
+	handle("GET /api/v1/activity", a.activity)
+	mux.Handle("GET /api/v1/events", rest.Local(a.events(stopping)))
+	mux.Handle("GET /api/v1/events/stream", rest.Local(a.events(stopping)))
+}
+
+func (r *request) task() string { return r.PathValue("task") }
+
+func (a *API) newProject(r *request) (any, error) {
+	type body struct {
+		Key      string           `json:"key"`
+		Name     string           `json:"name"`
+		Owner    control.Party    `json:"owner"`
+		Policies control.Policies `json:"policies"`
+	}
+	in, err := read[body](r)
+	if err != nil {
+		return nil, err
+	}
+	return a.board.CreateProject(r.Context(), r.call, control.NewProject(in))
+}
+
+func (a *API) changeProject(r *request) (any, error) {
+	type body struct {
+		Name     *string         `json:"name"`
+		Owner    control.Party   `json:"owner"`
+		Policies json.RawMessage `json:"policies"` // what is not said stays
+	}
+	in, err := read[body](r)
+	if err != nil {
+		return nil, err
+	}
+	found, err := r.projects(r.PathValue("project"))
+	if err != nil {
+		return nil, err
+	}
+	var change struct {
+		Name     *string
+		Owner    control.Party
+		Policies *control.Policies
+	}
+	change.Name, change.Owner = in.Name, in.Owner
+	if len(in.Policies) > 0 {
+		policies := found[0].Policies
+		if err := strictly(in.Policies, &policies); err != nil {
+			return nil, err
+		}
+		change.Policies = &policies
+		if r.call.Version == 0 {
+			r.call.Version = found[0].Version // what was not said is as it was read
+		}
+	}
+	return a.board.UpdateProject(r.Context(), r.call, found[0].ID, change)
+}
+
+func (a *API) newAgent(r *request) (any, error) {
+	type body struct {
+		Slug         string          `json:"slug"`
+		Name         string          `json:"name"`
+		Role         string          `json:"role"`
+		Capabilities []string        `json:"capabilities"`
+		Projects     []string        `json:"projects"`
+		Runtime      string          `json:"runtime"`
+		Connection   json.RawMessage `json:"connection"`
+		Push         bool            `json:"push"`
+		Slots        int             `json:"slots"`
+	}
+	in, err := read[body](r)
+	if err != nil {
+		return nil, err
+	}
+	return a.board.CreateAgent(r.Context(), r.call, control.NewAgent(in))
+}
+
+// visible is the agent of the path.
+func (r *request) visible() (*control.Agent, error) {
+	agent, err := r.a.board.Agent(r.Context(), r.call, r.PathValue("agent"))
+	if err != nil {
+		return nil, err
+	}
+	if ok, err := r.sees(agent); err != nil || !ok {
+		return nil, orNotFound(err, r.PathValue("agent"))
+	}
+	return agent, nil
+}
+
+func orNotFound(err error, agent string) error {
+	if err != nil {
+		return err
+	}
+	return rest.NotFound("There is no agent %q.", agent)
+}
+
+func (a *API) showAgent(r *request) (any, error) {
+	agent, err := r.visible()
+	if err != nil {
+		return nil, err
+	}
+	return r.view(agent)
+}
+
+func (a *API) pauseAgent(r *request) (any, error) {
+	type body struct {
+		Reason string `json:"reason"`
+	}
+	in, err := read[body](r)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains([]string{"", "manual", "budget", "failures"}, in.Reason) {
+		return nil, rest.Invalid("reason is manual, budget or failures.")
+	}
+	return a.board.Pause(r.Context(), r.call, r.PathValue("agent"), in.Reason)
+}
+
+func (a *API) resumeAgent(r *request) (any, error) {
+	return a.board.Resume(r.Context(), r.call, r.PathValue("agent"))
+}
+
+func (a *API) retireAgent(r *request) (any, error) {
+	return a.board.Retire(r.Context(), r.call, r.PathValue("agent"))
+}
+
+func (a *API) wakeAgent(r *request) (any, error) {
+	type body struct {
+		Task string `json:"task"`
+		Note string `json:"note"`
+	}
+	in, err := read[body](r)
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.board.Wake(r.Context(), r.call, r.PathValue("agent"), in.Task, in.Note)
+}
+
+func (a *API) attemptsOf(r *request) (any, error) {
+	agent, err := r.visible()
+	if err != nil {
+		return nil, err
+	}
+	q, err := r.query("limit", "cursor")
+	if err != nil {
+		return nil, err
+	}
+	n, err := limit(q["limit"])
+	if err != nil {
+		return nil, err
+	}
+	rows, next, err := r.pages("attempt", []string{"by/" + string(control.AgentParty(agent.ID))}, q["cursor"], n, func(rec store.Record) (any, error) {
+		v := &control.Attempt{}
+		if err := decode(rec, &v.Version, v); err != nil {
+			return nil, err
+		}
+		_, err := a.board.Task(r.Context(), r.call, v.Task)
+		if control.Is(err, control.NotFound) {
+			return nil, nil // of a project that the caller does not have
+		}
+		return v, err
+	})
+	return answer("attempts", rows, next), err
+}
+
+func (a *API) me(r *request) (any, error) {
+	if r.agent() == "" {
+		u, err := a.board.User(r.Context(), r.call, local)
+		return map[string]any{"user": u}, err
+	}
+	agent, err := a.board.Agent(r.Context(), r.call, r.agent())
+	if err != nil {
+		return nil, err
+	}
+	return r.view(agent)
+}
+
+func (a *API) heartbeat(r *request) (any, error) {
+	if err := a.board.Signal(r.Context(), r.call); err != nil {
+		return nil, err
+	}
+	return a.board.AgentStatus(r.Context(), r.call, r.agent())
+}
+
+func (a *API) registerReviews(handle func(string, func(*request) (any, error))) {
+	handle("GET /api/v1/reviews", a.listReviews)
+	handle("POST /api/v1/reviews", func(r *request) (any, error) {
+		type body struct {
+			control.NewReview
+			LeaseToken string `json:"lease_token"`
+		}
+		in, err := read[body](r)
+		if err != nil {
+			return nil, err
+		}
+		return a.board.RequestReview(r.Context(), r.call, r.lease(in.LeaseToken), in.NewReview)
+	})
+	handle("GET /api/v1/reviews/{review}", func(r *request) (any, error) {
+		return a.board.Review(r.Context(), r.call, r.PathValue("review"))
+	})
+	handle("POST /api/v1/reviews/{review}/decision", func(r *request) (any, error) {
+		in, err := read[control.Decision](r)
+		if err != nil {
+			return nil, err
+		}
+		return a.board.Decide(r.Context(), r.call, r.PathValue("review"), in)
+	})
+	handle("POST /api/v1/reviews/decisions", a.decideAll)
+	handle("POST /api/v1/reviews/{review}/delegate", func(r *request) (any, error) {
+		type body struct {
+			To control.Party `json:"to"`
+		}
+		in, err := read[body](r)
+		if err != nil {
+			return nil, err
+		}
+		return a.board.Delegate(r.Context(), r.call, r.PathValue("review"), in.To)
+	})
+	handle("POST /api/v1/reviews/{review}/snooze", func(r *request) (any, error) {
+		type body struct {
+			Until time.Time `json:"until"`
+		}
+		in, err := read[body](r)
+		if err != nil {
+			return nil, err
+		}
+		return nil, a.board.Snooze(r.Context(), r.call, r.PathValue("review"), in.Until)
+	})
+}
+
+// decideAll decides several reviews, each by itself: one that is refused does not
+// hold up the others.
+func (a *API) decideAll(r *request) (any, error) {
+	type decision struct {
+		Review string `json:"review"`
+		control.Decision
+	}
+	type body struct {
+		Decisions []decision `json:"decisions"`
+	}
+	type result struct {
+		Review string         `json:"review"`
+		Status string         `json:"status,omitempty"` // of the review
+		Error  map[string]any `json:"error,omitempty"`
+	}
+	in, err := read[body](r)
+	if err != nil {
+		return nil, err
+	}
+	if len(in.Decisions) == 0 || len(in.Decisions) > mostPage {
+		return nil, rest.Invalid("decisions is a list of 1 to %d.", mostPage)
+	}
+	key, results := r.call.Key, []result{}
+	for _, d := range in.Decisions {
+		if key != "" {
+			r.call.Key = key + " " + d.Review
+		}
+		v, err := a.board.Decide(r.Context(), r.call, d.Review, d.Decision)
+		var refused *control.Error
+		switch {
+		case errors.As(err, &refused):
+			results = append(results, result{Review: d.Review, Error: map[string]any{"code": refused.Code, "message": sentence(refused.Message)}})
+		case err != nil:
+			return nil, err
+		default:
+			results = append(results, result{Review: d.Review, Status: v.Status})
+		}
+	}
+	return map[string]any{"results": results}, nil
+}
