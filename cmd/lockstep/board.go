@@ -35,8 +35,8 @@ func boardVerb(use, short, example string, args cobra.PositionalArgs, do func(cm
 
 // listVerb is called ls, as elsewhere, and list.
 func listVerb(short string, do func(cmd *cobra.Command, c *restClient, args []string) error) *cobra.Command {
-	cmd := boardVerb("list", short, "", cobra.NoArgs, do)
-	cmd.Aliases = []string{"ls"}
+	cmd := boardVerb("ls", short, "", cobra.NoArgs, do)
+	cmd.Aliases = []string{"list"}
 	return cmd
 }
 
@@ -74,7 +74,7 @@ func more(out io.Writer, cursor string) {
 
 func newProjectCommand() *cobra.Command {
 	return group("project", "Manage the boards that tasks are on", "Project manages boards. A project's key numbers its tasks: WEB-12 is a task of WEB.",
-		"  lockstep project add WEB --name 'Web site'\n  lockstep project list", newProjectAdd(), newProjectList())
+		"  lockstep project add WEB --name 'Web site'\n  lockstep project ls", newProjectAdd(), newProjectList())
 }
 
 func newProjectAdd() *cobra.Command {
@@ -126,7 +126,7 @@ func newAgentCommand() *cobra.Command {
 shown once: as Authorization: Bearer KEY, or in `+agentKeyVariable+` with the
 commands task and review.`,
 		`  lockstep agent add writer --project WEB
-  lockstep agent list
+  lockstep agent ls
   lockstep agent key writer`,
 		newAgentAdd(), newAgentList(), newAgentKey(),
 		newAgentVerb("pause", "Begin nothing until it is resumed"), newAgentVerb("resume", "Go on after a pause"), newAgentVerb("retire", "End an agent for good"))
@@ -148,7 +148,7 @@ func newAgentAdd() *cobra.Command {
 		func(cmd *cobra.Command, c *restClient, args []string) error {
 			in.Slug = strings.TrimPrefix(args[0], "@")
 			if len(in.Projects) == 0 {
-				return usageError("--project says where the agent works; lockstep project list shows what there is")
+				return usageError("--project says where the agent works; lockstep project ls shows what there is")
 			}
 			if _, err := c.call(cmd.Context(), http.MethodPost, "agents", in, nil); err != nil {
 				return err
@@ -232,7 +232,7 @@ func newReviewCommand() *cobra.Command {
 	return group("review", "Decide what waits for a decision",
 		`Review lists what waits for your decision and decides it. A review is named by
 its id, or by the task whose result is to be accepted.`,
-		`  lockstep review list
+		`  lockstep review ls
   lockstep review approve WEB-1
   lockstep review changes WEB-1 --comment 'shorter, please'
   lockstep review reject WEB-1 --comment 'not what was asked for'`,
@@ -303,7 +303,7 @@ func findReview(cmd *cobra.Command, c *restClient, ref string) (string, error) {
 			continue
 		}
 		if id != "" {
-			return "", fmt.Errorf("%s has several pending reviews: name one by its id, as lockstep review list shows them", ref)
+			return "", fmt.Errorf("%s has several pending reviews: name one by its id, as lockstep review ls shows them", ref)
 		}
 		id = r.ID
 	}

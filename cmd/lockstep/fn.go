@@ -200,6 +200,7 @@ func newFnLsCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "ls",
+		Aliases: []string{"list"},
 		Short:   "List the functions and what they are doing",
 		Example: "  lockstep fn ls\n  lockstep fn ls --json",
 		Args:    cobra.NoArgs,

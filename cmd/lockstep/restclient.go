@@ -107,6 +107,9 @@ func group(use, short, long, example string, below ...*cobra.Command) *cobra.Com
 func verb(use, short string, args cobra.PositionalArgs, do func(cmd *cobra.Command, c *restClient, args []string) error) *cobra.Command {
 	c := &restClient{}
 	cmd := &cobra.Command{Use: use, Short: short, Args: args, RunE: act(func(cmd *cobra.Command, args []string) error { return do(cmd, c, args) })}
+	if use == "ls" {
+		cmd.Aliases = []string{"list"}
+	}
 	c.register(cmd.Flags())
 	return cmd
 }

@@ -22,7 +22,7 @@ board's table; docs/control-plane.md has it. Without a key in `+agentKeyVariable
 you are the person at this machine.`,
 		`  lockstep task add 'Draft the page' --project WEB --assignee @writer
   lockstep task add 'Publish it' --project WEB --after WEB-1
-  lockstep task list --project WEB
+  lockstep task ls --project WEB
   lockstep task show WEB-1`,
 		newTaskAdd(), newTaskList(), newTaskShow(), newTaskComment(), newTaskClaim(), newTaskSubmit(), newTaskProgress(), newTaskFail(), newTaskBlock())
 	add := func(use, short, flag, member, usage string) {
@@ -48,7 +48,7 @@ func newTaskAdd() *cobra.Command {
   lockstep task add 'Fix the build' --project APP --capability go --priority urgent`, cobra.ExactArgs(1),
 		func(cmd *cobra.Command, c *restClient, args []string) (err error) {
 			if in.Project == "" {
-				return usageError("--project says where the task belongs; lockstep project list shows what there is")
+				return usageError("--project says where the task belongs; lockstep project ls shows what there is")
 			}
 			in.Title = args[0]
 			in.Assignee, in.Priority, in.ReviewMode = control.Party(assignee), control.Priority(priority), control.ReviewMode(review)

@@ -26,9 +26,9 @@ import (
 type serverAddress struct{ url, data string }
 
 func (a *serverAddress) register(flags *pflag.FlagSet) {
-	flags.StringVar(&a.url, "server", "", "`URL` of the server (default: the one that runs in the data directory)")
+	flags.StringVar(&a.url, "url", "", "`URL` of the server (default: the one that runs in the data directory)")
 	flags.StringVar(&a.data, "data", "./"+defaultData, "`directory` of the server that is meant")
-	withEnv(flags, "server", "data")
+	withEnv(flags, "url", "data")
 }
 
 // call makes one call of /api/v1 and reads the answer into out.
@@ -37,7 +37,7 @@ func (a *serverAddress) call(ctx context.Context, method, path string, body []by
 	if address == "" {
 		text, err := os.ReadFile(filepath.Join(a.data, urlFile))
 		if errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("no server runs in %s: start one with lockstep dev, or name one with --server or --data", a.data)
+			return fmt.Errorf("no server runs in %s: start one with lockstep dev, or name one with --url or --data", a.data)
 		}
 		if err != nil {
 			return fmt.Errorf("find the server: %w", err)
@@ -193,6 +193,7 @@ func newPricesListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "ls [TEXT]",
 		Short:   "List models with their prices, or those with a text in their name",
+		Aliases: []string{"list"},
 		Example: "  lockstep prices ls haiku",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: act(func(cmd *cobra.Command, args []string) error {
