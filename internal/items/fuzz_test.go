@@ -127,5 +127,11 @@ func FuzzCompressed(f *testing.F) {
 func FuzzParquet(f *testing.F) {
 	f.Add(parquetOf(smallRows(20), 7), uint8(3))
 	f.Add(parquetOf([]sensor{{ID: 1, Tags: []string{"x"}, Visits: []place{{}, {}}}, {}}, 7), uint8(0))
+	f.Add(parquetOf(encodedRows(40), 30), uint8(9))
+	for name, h := range hostileParquet() {
+		if !h.slow {
+			f.Add(h.text, uint8(len(name)))
+		}
+	}
 	f.Fuzz(func(t *testing.T, text string, n uint8) { fuzz(t, text, n, Spec{InputType: "PARQUET"}) })
 }

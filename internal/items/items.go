@@ -101,8 +101,14 @@ type Error struct {
 // Error gives the name and the cause.
 func (e *Error) Error() string { return Name + ": " + e.Cause }
 
-// Unwrap gives what lies behind it.
-func (e *Error) Unwrap() error { return e.Err }
+// Unwrap gives what lies behind it, but never io.EOF: that is the end of the items
+// to whoever asks for it, and contents that end too early are not.
+func (e *Error) Unwrap() error {
+	if errors.Is(e.Err, io.EOF) {
+		return nil
+	}
+	return e.Err
+}
 
 func fail(format string, args ...any) *Error { return &Error{Cause: fmt.Sprintf(format, args...)} }
 

@@ -3,6 +3,7 @@ package items
 import (
 	"context"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -27,21 +28,27 @@ import (
 // schema. Numbers of all kinds are numbers, decimals with all their digits; dates
 // and times are text as in ISO 8601; binary data is text if it is UTF-8, else
 // Base64; lists are arrays, maps and groups are objects. What is null is null.
+//
+// What the file claims about itself is checked before memory is taken for it: of
+// a row group, no more than maxRowGroup is read, nor made by decompressing it.
 type parquetFile struct {
 	ref    objects.Ref
 	source string
-	file   *parquet.File
+	in     *rangeReader
+	groups []schema.RowGroup
 	root   *column
+	leaves []*column
 	row    int64 // rows given
 
-	group  int          // row group that rows is of
-	left   int64        // rows of it that are not in batch yet
-	rows   parquet.Rows // nil before the first, and between two
-	batch  []parquet.Row
-	at     int // in batch
-	filled int
-	values [][]parquet.Value // of the present row, by column
-	pos    []int
+	group   int             // row group that columns are of
+	left    int64           // rows of it that have not been given
+	columns []*columnReader // by leaf
+	budget  int64           // what its pages can still have, decompressed
+
+	values              [][]parquet.Value // of the present row, by column
+	pos                 []int
+	rowValues, rowBytes int // of it, as far as it has been read
+	size                int // of the item, as far as it has been put together, at least
 }
 
 // AWS's limits.
@@ -53,7 +60,13 @@ const (
 // Limits of ours, far above what writers produce.
 const (
 	maxColumns    = 10_000
+	maxSchema     = 2 * maxColumns // its groups, too
+	maxDepth      = 100
+	maxElements   = 400_000 // of lists in the footer, which take up to 560 bytes each
 	maxPageValues = 8 << 20
+	maxRowValues  = 4 << 20
+	maxRowBytes   = 8 * MaxItem // a decimal of 16 bytes can be a single digit
+	maxDecimal    = 1 << 10     // bytes
 )
 
 func openParquet(r *Reader, ref objects.Ref, at Place) (f file, err error) {
@@ -69,27 +82,45 @@ func openParquet(r *Reader, ref objects.Ref, at Place) (f file, err error) {
 	if info.Size > MaxFile {
 		return nil, fail("%s has %d bytes, more than 10 GB.", ref, info.Size)
 	}
-	p := &parquetFile{ref: ref, source: address(ref), group: -1}
+	p := &parquetFile{ref: ref, source: address(ref), in: &rangeReader{r: r, ref: ref, size: info.Size}}
 	defer p.damaged(&err)
-	in := &rangeReader{r: r, ref: ref, size: info.Size}
-	if err := in.checkFooter(); err != nil {
-		return nil, err
-	}
-	p.file, err = parquet.OpenFile(in, info.Size, &parquet.FileConfig{SkipPageIndex: true, SkipBloomFilters: true, ReadBufferSize: 64 << 10})
+	footer, err := p.in.footer()
 	if err != nil {
 		return nil, err
 	}
-	if err := p.checkGroups(in); err != nil {
+	if err := p.checkFooter(footer); err != nil {
 		return nil, err
 	}
-	p.root = columnOf(p.file.Root(), 0, 0)
+	file, err := parquet.OpenFile(p.in, info.Size, &parquet.FileConfig{SkipPageIndex: true, SkipBloomFilters: true, ReadBufferSize: 4 << 10})
+	if err != nil {
+		return nil, err
+	}
+	p.groups = file.Metadata().RowGroups
+	p.root = columnOf(file.Root(), 0, 0, true)
 	if p.root == nil {
 		return nil, fail("%s has no columns.", ref)
 	}
-	leaves := p.root.last + 1
-	p.values, p.pos, p.batch = make([][]parquet.Value, leaves), make([]int, leaves), make([]parquet.Row, 32)
+	p.leaves = p.root.leaves(nil)
+	p.values, p.pos = make([][]parquet.Value, len(p.leaves)), make([]int, len(p.leaves))
+	i := 0
+	for j := range file.Metadata().Schema {
+		if e := &file.Metadata().Schema[j]; e.Type.Valid {
+			c := p.leaves[i]
+			c.physical, c.width = parquet.Kind(e.Type.V), widths[parquet.Kind(e.Type.V)]
+			if c.physical == parquet.FixedLenByteArray {
+				if c.width = int(e.TypeLength.V); c.width < 0 || c.width > MaxItem {
+					return nil, fail("The values of column %q of %s have a length of %d bytes.", c.name, ref, c.width)
+				}
+			}
+			c.leaf = converter(c.logical, c.physical, c.width)
+			i++
+		}
+	}
 	return p, p.seek(at.Row)
 }
+
+// widths are the bytes of values of a fixed length.
+var widths = map[parquet.Kind]int{parquet.Int32: 4, parquet.Int64: 8, parquet.Int96: 12, parquet.Float: 4, parquet.Double: 8}
 
 // damaged makes errors and panics of the library say which file.
 func (p *parquetFile) damaged(err *error) {
@@ -108,107 +139,164 @@ func (p *parquetFile) damaged(err *error) {
 	*err = &Error{Cause: fmt.Sprintf("%s, row %d: the Parquet file cannot be read%s: %.300s", p.ref, p.row+1, hint, (*err).Error()), Err: *err}
 }
 
-func (p *parquetFile) checkGroups(in *rangeReader) error {
+// checkFooter checks what the library takes memory for when it reads the footer,
+// and where the columns lie.
+func (p *parquetFile) checkFooter(footer []byte) error {
+	elements, err := thriftStructs(footer)
+	if err != nil {
+		return fmt.Errorf("its footer: %w", err)
+	}
+	if elements > maxElements {
+		return fail("The footer of %s has lists of %d elements, more than %d; write it with larger row groups or fewer columns.", p.ref, elements, maxElements)
+	}
+	var protocol thrift.CompactProtocol
+	var m schema.FileMetaData
+	if err := thrift.NewDecoder(protocol.NewReaderFromBytes(footer)).Decode(&m); err != nil {
+		return fmt.Errorf("its footer: %w", err)
+	}
+	if len(m.Schema) > maxSchema {
+		return fail("%s has a schema of %d columns and groups, more than %d.", p.ref, len(m.Schema), maxSchema)
+	}
 	columns := 0
-	for i, g := range p.file.Metadata().RowGroups {
-		unpacked, packed := int64(0), int64(0)
-		for j := range g.Columns {
-			m := &g.Columns[j].MetaData
-			begin := m.DataPageOffset
-			if m.DictionaryPageOffset != 0 {
-				begin = m.DictionaryPageOffset
-			}
-			if begin < 0 || m.TotalCompressedSize < 0 || m.TotalUncompressedSize < 0 || m.TotalCompressedSize > in.size-begin ||
-				m.DataPageOffset < begin || m.DataPageOffset > begin+m.TotalCompressedSize {
-				return errors.New("a column lies outside of the file")
-			}
-			unpacked, packed = unpacked+m.TotalUncompressedSize, packed+m.TotalCompressedSize
-			if unpacked > maxRowGroup || packed > maxRowGroup {
-				return fail("Row group %d of %s is larger than 256 MB.", i, p.ref)
-			}
-			in.chunks = append(in.chunks, chunk{begin: begin, data: m.DataPageOffset, end: begin + m.TotalCompressedSize, next: begin, left: maxRowGroup})
+	var open []int32 // children that the groups around an element still have
+	for i := range m.Schema {
+		e := &m.Schema[i]
+		for len(open) > 0 && open[len(open)-1] <= 0 {
+			open = open[:len(open)-1]
 		}
-		columns = max(columns, len(g.Columns))
-		if g.NumRows < 0 {
-			return errors.New("a row group has a negative number of rows")
+		if len(open) > 0 {
+			open[len(open)-1]--
+		}
+		if e.Type.Valid {
+			columns++
+			continue
+		}
+		if open = append(open, e.NumChildren.V); len(open) > maxDepth {
+			return fail("The columns of %s are nested deeper than %d.", p.ref, maxDepth)
 		}
 	}
 	if columns > maxColumns {
 		return fail("%s has %d columns, more than %d.", p.ref, columns, maxColumns)
 	}
+	for i := range m.RowGroups {
+		g := &m.RowGroups[i]
+		if len(g.Columns) != columns {
+			return fmt.Errorf("row group %d has %d columns, the schema %d", i, len(g.Columns), columns)
+		}
+		if g.NumRows < 0 {
+			return errors.New("a row group has a negative number of rows")
+		}
+		unpacked, packed := int64(0), int64(0)
+		for j := range g.Columns {
+			c := &g.Columns[j]
+			d := &c.MetaData
+			if c.FilePath != "" || c.CryptoMetadata.Value != nil {
+				return fmt.Errorf("column %d of row group %d is encrypted or stands in another file", j, i)
+			}
+			begin := chunkBegin(d)
+			if begin < 0 || d.TotalCompressedSize < 0 || d.TotalUncompressedSize < 0 || d.TotalCompressedSize > p.in.size-begin {
+				return errors.New("a column lies outside of the file")
+			}
+			unpacked, packed = unpacked+min(d.TotalUncompressedSize, maxRowGroup+1), packed+min(d.TotalCompressedSize, maxRowGroup+1)
+			if unpacked > maxRowGroup || packed > maxRowGroup {
+				return fail("Row group %d of %s is larger than 256 MB.", i, p.ref)
+			}
+		}
+	}
 	return nil
+}
+
+// chunkBegin gives where the first page of a column stands.
+func chunkBegin(m *schema.ColumnMetaData) int64 {
+	if m.DictionaryPageOffset > 0 && m.DictionaryPageOffset < m.DataPageOffset {
+		return m.DictionaryPageOffset
+	}
+	return m.DataPageOffset
 }
 
 func (p *parquetFile) place() Place { return Place{ETag: p.ref.ETag, Row: p.row} }
 
-func (p *parquetFile) close() {
-	if p.rows != nil {
-		var err error
-		defer p.damaged(&err)
-		p.rows.Close()
-	}
-}
+func (p *parquetFile) close() {}
 
 // seek moves to a row of the file.
 func (p *parquetFile) seek(row int64) error {
 	p.row = row
-	for i, g := range p.file.RowGroups() {
-		if row < g.NumRows() {
-			p.group, p.left, p.rows = i, g.NumRows()-row, g.Rows()
-			if row > 0 {
-				return p.rows.SeekToRow(row)
-			}
-			return nil
+	for i := range p.groups {
+		if n := p.groups[i].NumRows; row >= n {
+			row -= n
+			continue
 		}
-		row -= g.NumRows()
+		p.open(i)
+		for _, c := range p.columns {
+			if err := c.skip(row); err != nil {
+				return err
+			}
+		}
+		p.left -= row
+		return nil
 	}
-	p.group = len(p.file.RowGroups())
+	p.group = len(p.groups)
 	return nil
+}
+
+// open goes to the beginning of a row group.
+func (p *parquetFile) open(group int) {
+	g := &p.groups[group]
+	p.group, p.left, p.budget, p.columns = group, g.NumRows, maxRowGroup, make([]*columnReader, len(p.leaves))
+	for i, leaf := range p.leaves {
+		m := &g.Columns[i].MetaData
+		begin := chunkBegin(m)
+		p.columns[i] = &columnReader{
+			p: p, name: leaf.name, kind: leaf.physical, width: leaf.width, codec: m.Codec,
+			index: i, rep: leaf.rep, def: leaf.def,
+			at: begin, end: begin + m.TotalCompressedSize, windowMax: min(64<<10, max(4<<10, (64<<20)/len(p.leaves))),
+		}
+	}
 }
 
 func (p *parquetFile) next() (item Item, err error) {
 	defer p.damaged(&err)
-	for p.at == p.filled {
-		if err := p.fill(); err != nil {
+	for p.left == 0 {
+		if p.group+1 >= len(p.groups) {
+			return Item{}, io.EOF
+		}
+		p.open(p.group + 1)
+	}
+	p.rowValues, p.rowBytes, p.size = 0, 0, 0
+	for i, c := range p.columns {
+		if cap(p.values[i]) > 4096 {
+			p.values[i] = nil
+		}
+		clear(p.values[i]) // they keep pages
+		if p.values[i], err = c.row(p.values[i][:0]); err != nil {
 			return Item{}, err
 		}
+		p.pos[i] = 0
 	}
-	v, err := p.assemble(p.batch[p.at])
+	v, err := p.body(p.root)
 	if err != nil {
 		return Item{}, err
 	}
 	item = newItem(v, p.source)
 	if item.Bytes > MaxItem {
-		return Item{}, fail("%s, row %d: the item has %d bytes, more than 8 MB.", p.ref, p.row+1, item.Bytes)
+		return Item{}, p.tooLarge(item.Bytes)
 	}
-	p.at++
 	p.row++
+	p.left--
 	return item, nil
 }
 
-// fill reads the next rows.
-func (p *parquetFile) fill() error {
-	for p.left == 0 {
-		if p.rows != nil {
-			p.rows.Close()
-			p.rows = nil
-		}
-		if p.group++; p.group >= len(p.file.RowGroups()) {
-			p.group--
-			return io.EOF
-		}
-		g := p.file.RowGroups()[p.group]
-		p.left, p.rows = g.NumRows(), g.Rows()
+func (p *parquetFile) tooLarge(bytes int) error {
+	return fail("%s, row %d: the item has %d bytes or more, more than 8 MB.", p.ref, p.row+1, bytes)
+}
+
+// add counts bytes of the item before memory is taken for them: a row can refer
+// to the same long text again and again.
+func (p *parquetFile) add(bytes int) error {
+	if p.size += bytes; p.size > MaxItem {
+		return p.tooLarge(p.size)
 	}
-	n, err := p.rows.ReadRows(p.batch[:min(int64(len(p.batch)), p.left)])
-	p.at, p.filled, p.left = 0, n, p.left-int64(n)
-	if n > 0 {
-		return nil
-	}
-	if err == nil || err == io.EOF {
-		err = errors.New("a row group has fewer rows than it says")
-	}
-	return err
+	return nil
 }
 
 // column is a node of the schema with what is needed to put values together.
@@ -219,6 +307,9 @@ type column struct {
 	first, last        int // its leaves
 	children           []*column
 	kind               columnKind
+	physical           parquet.Kind // of a leaf
+	width              int
+	logical            any
 	leaf               func(parquet.Value) value.Value
 }
 
@@ -231,9 +322,10 @@ const (
 	mapKind
 )
 
-// columnOf builds the tree; nil for a group in which no leaf is.
-func columnOf(c *parquet.Column, def, rep int) *column {
-	n := &column{name: c.Name(), optional: c.Optional(), repeated: c.Repeated()}
+// columnOf builds the tree; nil for a group in which no leaf is. The root has no
+// levels.
+func columnOf(c *parquet.Column, def, rep int, root bool) *column {
+	n := &column{name: c.Name(), optional: c.Optional() && !root, repeated: c.Repeated() && !root}
 	if n.optional || n.repeated {
 		def++
 	}
@@ -242,11 +334,14 @@ func columnOf(c *parquet.Column, def, rep int) *column {
 	}
 	n.def, n.rep = def, rep
 	if c.Leaf() {
-		n.kind, n.first, n.last, n.leaf = leafKind, c.Index(), c.Index(), converter(c.Type())
+		n.kind, n.first, n.last = leafKind, c.Index(), c.Index()
+		if t := c.Type().LogicalType(); t != nil {
+			n.logical = t.Value
+		}
 		return n
 	}
 	for _, child := range c.Columns() {
-		if child := columnOf(child, def, rep); child != nil {
+		if child := columnOf(child, def, rep, false); child != nil {
 			n.children = append(n.children, child)
 		}
 	}
@@ -267,26 +362,18 @@ func columnOf(c *parquet.Column, def, rep int) *column {
 	return n
 }
 
-var errLevels = errors.New("its columns do not fit together")
-
-// assemble makes an object of a row, by the levels of its values.
-func (p *parquetFile) assemble(row parquet.Row) (value.Value, error) {
-	for i := range p.values {
-		p.values[i], p.pos[i] = nil, 0
+// leaves appends the leaves in their order.
+func (c *column) leaves(to []*column) []*column {
+	if c.kind == leafKind {
+		return append(to, c)
 	}
-	for from := 0; from < len(row); {
-		c, to := row[from].Column(), from+1
-		for to < len(row) && row[to].Column() == c {
-			to++
-		}
-		if c < 0 || c >= len(p.values) {
-			return value.Value{}, errLevels
-		}
-		p.values[c] = row[from:to]
-		from = to
+	for _, child := range c.children {
+		to = child.leaves(to)
 	}
-	return p.body(p.root)
+	return to
 }
+
+var errLevels = errors.New("its columns do not fit together")
 
 // peek gives the next value of a leaf.
 func (p *parquetFile) peek(leaf int) (parquet.Value, error) {
@@ -314,7 +401,7 @@ func (p *parquetFile) value(c *column) (value.Value, error) {
 		return value.ArrayOf(items), err
 	case c.optional && v.DefinitionLevel() < c.def:
 		p.skip(c)
-		return value.NullValue, nil
+		return value.NullValue, p.add(len("null"))
 	}
 	return p.body(c)
 }
@@ -322,6 +409,9 @@ func (p *parquetFile) value(c *column) (value.Value, error) {
 // repeated gives each of the values that a column has here.
 func (p *parquetFile) repeated(c *column, body func(*column) (value.Value, error)) ([]value.Value, error) {
 	v, err := p.peek(c.first)
+	if err == nil {
+		err = p.add(len("[]"))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -353,9 +443,13 @@ func (p *parquetFile) body(c *column) (value.Value, error) {
 		}
 		p.pos[c.first]++
 		if v.IsNull() {
-			return value.NullValue, nil
+			return value.NullValue, p.add(len("null"))
 		}
-		return c.leaf(v), nil
+		leaf, size := c.leaf(v), 1
+		if leaf.Kind() == value.String {
+			size += len(leaf.Str())
+		}
+		return leaf, p.add(size)
 	case listKind:
 		inner := c.children[0]
 		items, err := p.repeated(inner, func(*column) (value.Value, error) {
@@ -382,6 +476,13 @@ func (p *parquetFile) body(c *column) (value.Value, error) {
 		})
 		return value.ObjectOf(members), err
 	}
+	size := len("{}")
+	for _, child := range c.children {
+		size += len(child.name) + len(`"":`)
+	}
+	if err := p.add(size); err != nil {
+		return value.Value{}, err
+	}
 	members := make([]value.Member, len(c.children))
 	for i, child := range c.children {
 		v, err := p.value(child)
@@ -402,16 +503,33 @@ func (c *column) only() *column {
 	return c.children[0]
 }
 
-// converter gives the function that makes JSON of a leaf's values.
-func converter(t parquet.Type) func(parquet.Value) value.Value {
-	var logical any
-	if l := t.LogicalType(); l != nil {
-		logical = l.Value
+// converter gives the function that makes JSON of a leaf's values. A logical type
+// that does not fit the physical one is left out.
+func converter(logical any, kind parquet.Kind, width int) func(parquet.Value) value.Value {
+	fits := true
+	switch logical.(type) {
+	case *schema.DecimalType:
+		fits = kind == parquet.Int32 || kind == parquet.Int64 || kind == parquet.FixedLenByteArray || kind == parquet.ByteArray
+	case *schema.DateType:
+		fits = kind == parquet.Int32
+	case *schema.TimestampType:
+		fits = kind == parquet.Int64
+	case *schema.TimeType, *schema.IntType:
+		fits = kind == parquet.Int32 || kind == parquet.Int64
+	case *schema.UUIDType:
+		fits = kind == parquet.FixedLenByteArray && width == 16
 	}
-	kind := t.Kind()
+	if !fits {
+		logical = nil
+	}
 	switch l := logical.(type) {
 	case *schema.DecimalType:
-		return func(v parquet.Value) value.Value { return decimal(unscaled(v), int(l.Scale)) }
+		return func(v parquet.Value) value.Value {
+			if kind != parquet.Int32 && kind != parquet.Int64 && len(v.ByteArray()) > maxDecimal {
+				return bytesText(v.ByteArray()) // its digits would take long
+			}
+			return decimal(unscaled(v), int(l.Scale))
+		}
 	case *schema.DateType:
 		return func(v parquet.Value) value.Value {
 			return value.Str(time.Unix(int64(v.Int32())*86400, 0).UTC().Format(time.DateOnly))
@@ -439,7 +557,7 @@ func converter(t parquet.Type) func(parquet.Value) value.Value {
 		return func(v parquet.Value) value.Value {
 			id, err := uuid.FromBytes(v.ByteArray())
 			if err != nil {
-				return binary(v.ByteArray())
+				return bytesText(v.ByteArray())
 			}
 			return value.Str(id.String())
 		}
@@ -475,11 +593,11 @@ func converter(t parquet.Type) func(parquet.Value) value.Value {
 	case parquet.Double:
 		return func(v parquet.Value) value.Value { return value.Float(v.Double()) }
 	default:
-		return func(v parquet.Value) value.Value { return binary(v.ByteArray()) }
+		return func(v parquet.Value) value.Value { return bytesText(v.ByteArray()) }
 	}
 }
 
-func binary(b []byte) value.Value {
+func bytesText(b []byte) value.Value {
 	if utf8.Valid(b) {
 		return value.Str(string(b))
 	}
@@ -543,107 +661,43 @@ func decimal(n *big.Int, scale int) value.Value {
 	return number(sign + digits[:point] + "." + digits[point:])
 }
 
-// rangeReader reads ranges of an object for the library, and checks what the
-// headers of pages in them claim before it believes them with its memory.
+// rangeReader reads ranges of an object.
 type rangeReader struct {
-	r      *Reader
-	ref    objects.Ref
-	size   int64
-	chunks []chunk // of columns
+	r    *Reader
+	ref  objects.Ref
+	size int64
 }
 
-// chunk is a column in a row group: pages from begin to end, whose headers have
-// been checked up to next; left is what they may still claim. The library begins
-// to read at begin or at data.
-type chunk struct {
-	begin, data, end, next, left int64
-}
-
-// ReadAt serves the library.
-func (in *rangeReader) ReadAt(p []byte, offset int64) (int, error) {
-	n, err := in.read(p, offset)
-	if err != nil && err != io.EOF {
-		return n, err
-	}
-	for i := range in.chunks {
-		c := &in.chunks[i]
-		if offset >= c.begin && offset < c.end {
-			if err := in.check(c, p[:n], offset); err != nil {
-				return 0, err
-			}
-		}
-	}
-	return n, err
-}
+// ReadAt serves the library, which reads the footer with it.
+func (in *rangeReader) ReadAt(p []byte, offset int64) (int, error) { return in.read(p, offset) }
 
 func (in *rangeReader) read(p []byte, offset int64) (n int, err error) {
 	in.r.during(func() { n, err = in.r.store.ReadAt(in.r.life, in.ref, p, offset) })
 	return n, err
 }
 
-// check looks at the headers of the pages that begin before the end of p.
-func (in *rangeReader) check(c *chunk, p []byte, offset int64) error {
-	for c.next < c.end && c.next < offset+int64(len(p)) {
-		var text []byte
-		if c.next >= offset {
-			text = p[c.next-offset:]
-			text = text[:min(len(text), 4<<10)]
-		}
-		h, size, err := pageHeader(text)
-		if err != nil { // it lies across the end
-			text = make([]byte, min(maxPageHeader, c.end-c.next))
-			n, rerr := in.read(text, c.next)
-			if rerr != nil && rerr != io.EOF {
-				return rerr
-			}
-			if h, size, err = pageHeader(text[:n]); err != nil {
-				return fmt.Errorf("the header of a page at byte %d: %w", c.next, err)
-			}
-		}
-		values := max(h.DataPageHeader.V.NumValues, h.DataPageHeaderV2.V.NumValues, h.DictionaryPageHeader.V.NumValues)
-		c.left -= int64(h.UncompressedPageSize)
-		if h.CompressedPageSize < 0 || h.UncompressedPageSize < 0 || int64(h.CompressedPageSize) > c.end-c.next || c.left < 0 || values > maxPageValues {
-			return fmt.Errorf("the page at byte %d claims to have %d bytes, %d once decompressed, and %d values",
-				c.next, h.CompressedPageSize, h.UncompressedPageSize, values)
-		}
-		before := c.next
-		if c.next += int64(size) + int64(h.CompressedPageSize); before < c.data && c.next > c.data {
-			return fmt.Errorf("no page begins at byte %d, where the first with data should", c.data)
-		}
-	}
-	return nil
-}
-
-const maxPageHeader = 1 << 20 // it can hold the least and the greatest value of a page
-
-func pageHeader(text []byte) (*schema.PageHeader, int, error) {
-	var protocol thrift.CompactProtocol
-	r := protocol.NewReaderFromBytes(text)
-	h := new(schema.PageHeader)
-	if err := thrift.NewDecoder(r).Decode(h); err != nil {
-		return nil, 0, err
-	}
-	return h, r.BytesRead(), nil
-}
-
-// checkFooter reads how long the footer is before the library reads it.
-func (in *rangeReader) checkFooter() error {
+// footer reads the footer, after its length.
+func (in *rangeReader) footer() ([]byte, error) {
 	if in.size < 12 {
-		return errors.New("it is too short")
+		return nil, errors.New("it is too short")
 	}
 	var end [8]byte
 	if n, err := in.read(end[:], in.size-8); n < len(end) {
-		return err
+		return nil, short(err)
 	}
 	if magic := string(end[4:]); magic != "PAR1" {
-		return fmt.Errorf("it ends with %q and not with PAR1", magic)
+		return nil, fmt.Errorf("it ends with %q and not with PAR1", magic)
 	}
-	length := int64(end[0]) | int64(end[1])<<8 | int64(end[2])<<16 | int64(end[3])<<24
+	length := int64(binary.LittleEndian.Uint32(end[:]))
 	if length > maxFooter {
-		return fail("The footer of %s has %d bytes, more than 5 MB.", in.ref, length)
+		return nil, fail("The footer of %s has %d bytes, more than 5 MB.", in.ref, length)
 	}
 	if length > in.size-12 {
-		return errors.New("its footer is longer than the file")
+		return nil, errors.New("its footer is longer than the file")
 	}
-	return nil
+	footer := make([]byte, length)
+	if n, err := in.read(footer, in.size-8-length); n < len(footer) {
+		return nil, short(err)
+	}
+	return footer, nil
 }
