@@ -109,7 +109,7 @@ func isAction(name string) bool {
 }
 
 // required are the parameters without which AWS refuses the integration, as
-// measured by others for the most used ones.
+// measured by others for the most used ones and as the guide has it for EKS.
 func (r Resource) required() []string { return requiredParameters[r.Service+":"+r.Action] }
 
 var requiredParameters = map[string][]string{
@@ -123,6 +123,8 @@ var requiredParameters = map[string][]string{
 	"ecs:runTask":           {"TaskDefinition"},
 	"glue:startJobRun":      {"JobName"},
 	"bedrock:invokeModel":   {"ModelId"},
+	"eks:call":              {"ClusterName", "CertificateAuthority", "Endpoint", "Method", "Path"},
+	"eks:runJob":            {"ClusterName", "CertificateAuthority", "Endpoint", "Job"},
 }
 
 // The sets of patterns in the table below.

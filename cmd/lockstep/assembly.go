@@ -15,6 +15,7 @@ import (
 	"github.com/lockstep-run/lockstep/internal/boardapi"
 	"github.com/lockstep-run/lockstep/internal/config"
 	"github.com/lockstep-run/lockstep/internal/connection"
+	"github.com/lockstep-run/lockstep/internal/egress"
 	"github.com/lockstep-run/lockstep/internal/express"
 	"github.com/lockstep-run/lockstep/internal/fn"
 	"github.com/lockstep-run/lockstep/internal/ledger"
@@ -53,7 +54,8 @@ type assembly struct {
 	// what Task states call
 	tasks       *task.Registry
 	functions   *fn.Manager
-	outside     *http.Client // as the egress policy has it
+	policy      *egress.Policy // where they may call
+	outside     *http.Client   // as the policy has it
 	connections *connection.Connections
 
 	// what runs executions
@@ -144,13 +146,13 @@ func (a *assembly) integrations(context.Context) error {
 	a.tasks.Add("bedrock:invokeModel", models)
 	a.tasks.Add("aws-sdk:bedrockruntime:converse", models)
 
-	policy := a.set.egress
-	if policy == nil {
-		if policy, err = egressPolicy(config.Egress{}); err != nil {
+	a.policy = a.set.egress
+	if a.policy == nil {
+		if a.policy, err = egressPolicy(config.Egress{}); err != nil {
 			return err
 		}
 	}
-	a.outside = policy.Client()
+	a.outside = a.policy.Client()
 	a.connections, err = connection.New(connection.Config{
 		Store: a.store, Write: a.write, Key: a.key, Scheme: a.set.scheme, Client: a.outside, Declared: a.set.connections,
 	})
@@ -204,7 +206,9 @@ func (a *assembly) engine(ctx context.Context) (err error) {
 		Scheme: a.set.scheme, Logger: a.set.log, Tasks: a.worker, Express: a.express, MapRuns: a.mapRuns, LogGroup: a.log.Exists, TestCases: tests,
 		LimitsOf: limitsOf(a.set.limits), MaxPayload: a.set.limits.LargestPayload(), Throttle: a.set.throttle, Lacks: awsmodel.Lacks,
 	})
-	services := service.New(service.Config{Region: a.set.scheme.Region, States: a.api, Ended: endOf(a.worker)})
+	services := service.New(service.Config{
+		Region: a.set.scheme.Region, Clusters: a.policy.TransportWith, Refused: refusedByPolicy, States: a.api, Ended: endOf(a.worker),
+	})
 	a.srv.onClose(func(context.Context) error { return services.Close() })
 	services.Register(a.tasks)
 	if a.set.tasks != nil {

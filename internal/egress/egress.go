@@ -1,8 +1,8 @@
 // Package egress decides where this server may connect to on behalf of others:
-// HTTP tasks, the tokens of their connections, webhooks. Whoever writes a state
-// machine chooses the address, so without a policy the server would fetch for
-// them what only it can reach: services on its own machine and network, and the
-// cloud's metadata, which hands out credentials.
+// HTTP tasks, the tokens of their connections, clusters of EKS, webhooks. Whoever
+// writes a state machine chooses the address, so without a policy the server would
+// fetch for them what only it can reach: services on its own machine and network,
+// and the cloud's metadata, which hands out credentials.
 //
 // The address that a connection is really made to is what counts. It is looked at
 // when the socket is about to connect, after the name was resolved, so neither a
@@ -355,10 +355,13 @@ func (p *Policy) DialContext(ctx context.Context, network, address string) (net.
 // Transport makes connections under the policy for calls that may be many at a
 // time. It keeps them for a while and stays with HTTP/1.1. Give it to a client
 // that follows no redirects, such as Client's; each would be checked as well.
-func (p *Policy) Transport() http.RoundTripper {
+func (p *Policy) Transport() http.RoundTripper { return p.TransportWith(p.tls.Clone()) }
+
+// TransportWith is Transport with other settings of TLS than the policy's.
+func (p *Policy) TransportWith(settings *tls.Config) http.RoundTripper {
 	base := &http.Transport{
 		DialContext:            p.DialContext,
-		TLSClientConfig:        p.tls.Clone(),
+		TLSClientConfig:        settings,
 		TLSHandshakeTimeout:    10 * time.Second,
 		MaxIdleConnsPerHost:    64,
 		IdleConnTimeout:        30 * time.Second,

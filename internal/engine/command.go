@@ -62,6 +62,8 @@ type (
 		// Submitted, if set, is what the submission of a job returned that is
 		// to be cancelled too, as well as that can be done.
 		Submitted *Data
+		// Call is what that job was begun with; nil without Submitted.
+		Call *Dispatch
 	}
 )
 

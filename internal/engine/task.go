@@ -300,6 +300,7 @@ func (a *apply) cancel(f *Frame) {
 	}
 	cancel := &Cancel{Task: id, Resource: state.Resource}
 	if f.polled() {
+		cancel.Call, _ = a.call(f, state) // as it was once before, so it can be again
 		cancel.Submitted, f.result = f.result, nil
 	}
 	a.commands = append(a.commands, cancel)

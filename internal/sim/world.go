@@ -511,6 +511,9 @@ func (f functions) Poll(_ context.Context, c *task.Call, submitted string) (task
 // Cancel stops a job. It may come too late.
 func (f functions) Cancel(_ context.Context, c *task.Call, submitted string) error {
 	f.w.tell("node %d cancels %s: %s", f.n.gen, c.ID, submitted)
+	if submitted != `{"job":`+c.Input+`}` {
+		f.w.violated("same call", "%s of %s is cancelled as if it had been begun with %q", submitted, c.ID, c.Input)
+	}
 	return nil
 }
 

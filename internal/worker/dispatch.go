@@ -137,7 +137,7 @@ func (w *Worker) Try(ctx context.Context, x *engine.Execution, d *engine.Dispatc
 func (w *Worker) cancel(x *execution, c *engine.Cancel) {
 	key := runningTask{execution: x.id, task: c.Task}
 	w.mu.Lock()
-	submitted := w.jobs[key]
+	begun := w.jobs[key]
 	delete(w.jobs, key)
 	for _, job := range [...]bool{false, true} {
 		if cancel := w.running[runningTask{x.id, c.Task, job}]; cancel != nil {
@@ -145,26 +145,29 @@ func (w *Worker) cancel(x *execution, c *engine.Cancel) {
 		}
 	}
 	w.mu.Unlock()
-	if c.Submitted != nil {
-		submitted = c.Submitted.JSON()
+	if c.Submitted != nil && c.Call != nil {
+		begun = job{newCall(x.arn, w.cfg.Scheme.Machine(x.machine.name), x.machine.roleARN, c.Call), c.Submitted.JSON()}
 	}
-	if submitted != "" {
-		call := &task.Call{
-			ID: taskID(x.arn, c.Task), ExecutionARN: x.arn, MachineARN: w.cfg.Scheme.Machine(x.machine.name), Resource: c.Resource,
-		}
-		w.cfg.Go(func() { w.cancelJob(call, submitted) })
+	if begun.call != nil {
+		w.cfg.Go(func() { w.cancelJob(begun.call, begun.submitted) })
 	}
+}
+
+// job is a job by the call that has begun it and what its submission returned.
+type job struct {
+	call      *task.Call
+	submitted string
 }
 
 // keepJob notes a job whose execution is about to be told of it: what ends the
 // execution before that ends the job. It returns false if that was so already.
-func (w *Worker) keepJob(ctx context.Context, key runningTask, submitted string) bool {
+func (w *Worker) keepJob(ctx context.Context, key runningTask, begun job) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if ctx.Err() != nil {
 		return false
 	}
-	w.jobs[key] = submitted
+	w.jobs[key] = begun
 	return true
 }
 
@@ -211,12 +214,12 @@ func (w *Worker) busy() bool {
 func (w *Worker) runTask(ctx context.Context, p *pool, key runningTask, call *task.Call) {
 	if ctx.Err() == nil {
 		w.counts.tasks.Add(1)
-		events, job := w.call(ctx, key.task, call)
+		events, submitted := w.call(ctx, key.task, call)
 		switch {
-		case job == "" && ctx.Err() == nil, job != "" && w.keepJob(ctx, key, job):
+		case submitted == "" && ctx.Err() == nil, submitted != "" && w.keepJob(ctx, key, job{call, submitted}):
 			w.post(w.ctx, key.execution, events...)
-		case job != "" && w.ctx.Err() == nil: // given up while it was being submitted
-			w.cancelJob(call, job)
+		case submitted != "" && w.ctx.Err() == nil: // given up while it was being submitted
+			w.cancelJob(call, submitted)
 		}
 	}
 	w.mu.Lock()

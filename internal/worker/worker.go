@@ -130,7 +130,7 @@ type Worker struct {
 	names   map[nameKey]*execution // started, not committed
 	idle    idleList
 	running map[runningTask]context.CancelFunc
-	jobs    map[runningTask]string // submitted, and the execution may not know it yet
+	jobs    map[runningTask]job // submitted, and the execution may not know it yet
 	pools   map[string]*pool
 	backlog int // tasks that wait for their turn
 	refused []refusal
@@ -208,7 +208,7 @@ func New(ctx context.Context, st store.Store, tasks *task.Registry, cfg Config) 
 		live:    map[store.ExecutionID]*execution{},
 		names:   map[nameKey]*execution{},
 		running: map[runningTask]context.CancelFunc{},
-		jobs:    map[runningTask]string{},
+		jobs:    map[runningTask]job{},
 		pools:   map[string]*pool{},
 		ends:    ends{},
 	}

@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -201,7 +202,7 @@ func (c *Client) Do(ctx context.Context, r *Request, limit int) (*Response, erro
 		u.Host = r.HostPrefix + u.Host
 	}
 	u.RawQuery = r.Query
-	req, err := newRequest(ctx, r.Method, &u, r.Body)
+	req, err := NewRequest(ctx, r.Method, &u, r.Body)
 	if err != nil {
 		return nil, err
 	}
@@ -219,17 +220,25 @@ func (c *Client) Do(ctx context.Context, r *Request, limit int) (*Response, erro
 	return Send(c.http, req, limit)
 }
 
+// credentials are credentialsFor with AWS's words for what is in their way.
+func (c *Client) credentials(ctx context.Context, s *setup) (aws.Credentials, error) {
+	found, err := c.credentialsFor(ctx, s)
+	var refused *task.Error
+	switch {
+	case err == nil:
+		return found, nil
+	case ctx.Err() != nil:
+		return found, ctx.Err()
+	case errors.As(err, &refused):
+		return found, refused
+	}
+	return found, fmt.Errorf("Unable to load AWS credentials from any provider in the chain: %w", err) //nolint:staticcheck // AWS's words
+}
+
 func (c *Client) sign(ctx context.Context, s *setup, req *http.Request, r *Request) error {
-	credentials, err := c.credentialsFor(ctx, s)
+	credentials, err := c.credentials(ctx, s)
 	if err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		var refused *task.Error
-		if errors.As(err, &refused) {
-			return refused
-		}
-		return fmt.Errorf("Unable to load AWS credentials from any provider in the chain: %w", err) //nolint:staticcheck // AWS's words
+		return err
 	}
 	sum := sha256.Sum256([]byte(r.Body))
 	hash := hex.EncodeToString(sum[:])
@@ -243,6 +252,32 @@ func (c *Client) sign(ctx context.Context, s *setup, req *http.Request, r *Reque
 		return fmt.Errorf("sign the request: %w", err)
 	}
 	return nil
+}
+
+// CallerIdentity returns a request to STS by which whoever sends it learns in
+// whose name calls under ctx are made: the URL of a GET, signed together with
+// header, that holds for a while.
+func (c *Client) CallerIdentity(ctx context.Context, header http.Header, holds time.Duration) (string, error) {
+	s, err := c.roles.sts.setup()
+	if err != nil {
+		return "", err
+	}
+	credentials, err := c.credentials(ctx, &s)
+	if err != nil {
+		return "", err
+	}
+	u := *s.endpoint
+	u.Path, u.RawPath = strings.TrimSuffix(u.Path, "/")+"/", ""
+	u.RawQuery = url.Values{
+		"Action": {"GetCallerIdentity"}, "Version": {"2011-06-15"}, "X-Amz-Expires": {strconv.Itoa(int(holds.Seconds()))},
+	}.Encode()
+	req := &http.Request{Method: http.MethodGet, URL: &u, Host: u.Host, Header: header}
+	none := sha256.Sum256(nil)
+	signed, _, err := c.signer.PresignHTTP(ctx, credentials, req, hex.EncodeToString(none[:]), sts.SigningName, s.region, time.Now())
+	if err != nil {
+		return "", fmt.Errorf("sign the request: %w", err)
+	}
+	return signed, nil
 }
 
 // Close closes connections that are idle.

@@ -42,10 +42,11 @@ func HTTPClient(transport http.RoundTripper) *http.Client {
 // closed, without a byte of an answer, is replaced and the request sent again,
 // as AWS's SDKs do.
 func NewPost(ctx context.Context, u *url.URL, body string) (*http.Request, error) {
-	return newRequest(ctx, "", u, body)
+	return NewRequest(ctx, "", u, body)
 }
 
-func newRequest(ctx context.Context, method string, u *url.URL, body string) (*http.Request, error) {
+// NewRequest is NewPost for another method; "" is POST.
+func NewRequest(ctx context.Context, method string, u *url.URL, body string) (*http.Request, error) {
 	req := &http.Request{
 		Method: cmp.Or(method, http.MethodPost), URL: u, Host: u.Host,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,

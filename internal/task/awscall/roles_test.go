@@ -115,3 +115,29 @@ func TestRolesAtOwnEndpoints(t *testing.T) {
 	f("OWN ", "AWS_ENDPOINT_URL_LAMBDA", "http://localhost:9001")
 	f("SESSION1 t", "AWS_ENDPOINT_URL", "http://localhost:4566", "AWS_ENDPOINT_URL_STS", "http://sts.localhost:4566")
 }
+
+// Who calls is told in the name of the role, by STS where the environment says
+// that it is.
+func TestCallerIdentity(t *testing.T) {
+	f := func(host, key, token string, env ...string) {
+		t.Helper()
+		clean(t, append(env, "AWS_ACCESS_KEY_ID", "OWN", "AWS_SECRET_ACCESS_KEY", "b")...)
+		ctx := task.With(t.Context(), &task.Call{RoleARN: role, MachineARN: machine})
+		got, err := New(lambda, "us-east-1", &cloud{}).CallerIdentity(ctx, http.Header{"X-Name": {"n"}}, time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, err := url.Parse(got)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := u.Query()
+		if who, _, _ := strings.Cut(q.Get("X-Amz-Credential"), "/"); u.Scheme+"://"+u.Host+u.Path != host || who != key ||
+			q.Get("X-Amz-Security-Token") != token || q.Get("X-Amz-SignedHeaders") != "host;x-name" || q.Get("X-Amz-Expires") != "60" {
+			t.Errorf("%v: %s", env, got)
+		}
+	}
+	f("https://sts.us-east-1.amazonaws.com/", "SESSION1", "t")
+	f("http://localhost:4566/", "OWN", "", "AWS_ENDPOINT_URL", "http://localhost:4566")
+	f("http://sts.localhost:4566/", "SESSION1", "t", "AWS_ENDPOINT_URL", "http://localhost:4566", "AWS_ENDPOINT_URL_STS", "http://sts.localhost:4566")
+}

@@ -9,6 +9,7 @@ package service
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net/http"
 	"slices"
@@ -33,6 +34,12 @@ type Config struct {
 	Region    string            // of AWS's endpoints and of signatures; "": the SDK's
 	Transport http.RoundTripper // nil: awscall.Transport()
 
+	// Clusters makes connections to clusters' APIs with the TLS settings of one;
+	// nil: to any address. Refused has the words for one that may not be called,
+	// and "" for any other error.
+	Clusters func(*tls.Config) http.RoundTripper
+	Refused  func(error) string
+
 	// States answers the Step Functions API, and Ended returns when an execution
 	// of it has ended. The error is ctx's, or passes.
 	States http.Handler
@@ -43,11 +50,14 @@ type Config struct {
 type Services struct {
 	region    string
 	transport http.RoundTripper
+	reach     func(*tls.Config) http.RoundTripper
+	refused   func(error) string
 	ended     func(ctx context.Context, executionARN string) error
 
-	mu      sync.Mutex
-	clients map[string]*awscall.Client // by the name in aws-sdk:…, made when they are used
-	nextAsk map[string]time.Time       // by the same: when a service may be asked about jobs again
+	mu       sync.Mutex
+	clients  map[string]*awscall.Client // by the name in aws-sdk:…, made when they are used
+	nextAsk  map[string]time.Time       // by the same: when a service may be asked about jobs again
+	clusters map[string]*http.Client    // by the authority of their certificates
 }
 
 // New makes Services.
@@ -55,9 +65,16 @@ func New(c Config) *Services {
 	if c.Transport == nil {
 		c.Transport = awscall.Transport()
 	}
+	if c.Clusters == nil {
+		c.Clusters = reachAny
+	}
+	if c.Refused == nil {
+		c.Refused = func(error) string { return "" }
+	}
 	return &Services{
-		region: c.Region, transport: c.Transport, ended: c.Ended,
+		region: c.Region, transport: c.Transport, reach: c.Clusters, refused: c.Refused, ended: c.Ended,
 		clients: map[string]*awscall.Client{"sfn": awscall.NewLocal(c.States)}, nextAsk: map[string]time.Time{},
+		clusters: map[string]*http.Client{},
 	}
 }
 
@@ -82,6 +99,7 @@ func (s *Services) Close() error {
 	for _, c := range s.clients {
 		c.Close()
 	}
+	s.closeClusters()
 	return nil
 }
 
@@ -94,6 +112,8 @@ func (s *Services) Register(r *task.Registry) {
 		r.Add(resource, &jobs{s, j})
 	}
 	r.Add("apigateway:invoke", &gateway{s})
+	r.Add("eks:call", &kubeCall{s})
+	r.Add("eks:runJob", &kubeJobs{s})
 	r.Add("states:startExecution", &executions{s})
 	for _, name := range awsmodel.Names() {
 		r.AddService("aws-sdk:"+name, &sdk{s, name})
