@@ -180,7 +180,7 @@ func (c *columnReader) nextPage(skip int64) (skipped int64, err error) {
 		if !d.Valid || d.V.NumValues < 0 || d.V.NumValues > maxPageValues {
 			return 0, fmt.Errorf("its dictionary claims to have %d values, which can be %d at most", d.V.NumValues, maxPageValues)
 		}
-		if d.V.Encoding != schema.Plain && d.V.Encoding != schema.PlainDictionary {
+		if d.V.Encoding != schema.Plain && d.V.Encoding != plainDictionary {
 			return 0, fmt.Errorf("its dictionary has the encoding %s", d.V.Encoding)
 		}
 		data, err := c.contents(h, 0, true)

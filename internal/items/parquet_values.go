@@ -11,6 +11,10 @@ import (
 	schema "github.com/parquet-go/parquet-go/format"
 )
 
+// plainDictionary is the encoding PLAIN_DICTIONARY, which writers of format 1
+// still use.
+const plainDictionary = schema.Encoding(2)
+
 // The values of a page are decoded one at a time out of its bytes, so that no
 // number in a page decides how much memory is taken, and nothing but the bytes
 // of the page can become data. The library decodes a page as a whole into
@@ -39,7 +43,7 @@ func valuesOf(e schema.Encoding, kind parquet.Kind, width int, data []byte, dict
 			return &plainBytes{data}, nil
 		}
 		return &plain{data, width}, nil
-	case schema.PlainDictionary, schema.RLEDictionary:
+	case plainDictionary, schema.RLEDictionary:
 		if dict == nil {
 			return nil, errors.New("it needs a dictionary and none stands before it")
 		}
