@@ -18,6 +18,7 @@ type (
 		Token    string // the task token, where the pattern has one
 		RoleARN  string // Credentials of the state; "" : the machine's role
 		Retry    int64  // how often the state has been tried again since it was entered
+		Again    bool   // it may have been carried out before a crash
 	}
 
 	// Enqueue offers an activity task to the activity's workers.

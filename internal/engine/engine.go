@@ -166,6 +166,7 @@ func Resume(env *Env, s *Snapshot) (commands []Command, more bool, err error) {
 			if f.polled() {
 				commands = append(commands, &Poll{Dispatch: *call, Submitted: f.result})
 			} else {
+				call.Again = true
 				commands = append(commands, call)
 			}
 		}

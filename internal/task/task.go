@@ -54,6 +54,7 @@ type Call struct {
 	MachineRole  string        // the machine's own role
 	Timeout      time.Duration // 0: none
 	Retry        int64         // how often the state has been tried again since it was entered
+	Again        bool          // this attempt may have been called before, by a server that has crashed since
 }
 
 // Result is a task's outcome.

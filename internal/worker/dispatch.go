@@ -116,6 +116,7 @@ func newCall(execution, machine, role string, d *engine.Dispatch) *task.Call {
 		RoleARN:      d.RoleARN,
 		MachineRole:  role,
 		Retry:        d.Retry,
+		Again:        d.Again,
 	}
 }
 

@@ -355,6 +355,16 @@ func TestStartExecution(t *testing.T) {
 	if out, err := run(t, tasks, c); err == nil || *err.Name != "StepFunctions.ExecutionAlreadyExistsException" {
 		t.Errorf("output %s, %v; want ExecutionAlreadyExistsException", out, err)
 	}
+	// A name that was given may be somebody else's: not so after a crash, with the same input.
+	c.Again = true
+	c.Input = `{"StateMachineArn":"arn:aws:states:r:1:stateMachine:m","Name":"mine","Input":{"a":1}}`
+	if out, err := run(t, tasks, c); err != nil || !strings.Contains(out, "execution:m:mine") {
+		t.Errorf("output %s, %v; want the execution", out, err)
+	}
+	c.Input = `{"StateMachineArn":"arn:aws:states:r:1:stateMachine:m","Name":"mine","Input":{"a":2}}`
+	if out, err := run(t, tasks, c); err == nil || *err.Name != "StepFunctions.ExecutionAlreadyExistsException" {
+		t.Errorf("output %s, %v; want ExecutionAlreadyExistsException", out, err)
+	}
 }
 
 // again is a server on which every name is taken.
@@ -365,7 +375,7 @@ func (a *again) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	json.NewDecoder(r.Body).Decode(&in)
 	if strings.HasSuffix(r.Header.Get("X-Amz-Target"), "DescribeExecution") {
 		a.described = in.ExecutionArn
-		fmt.Fprintf(w, `{"executionArn":%q,"startDate":1700000000.125}`, in.ExecutionArn)
+		fmt.Fprintf(w, `{"executionArn":%q,"startDate":1700000000.125,"input":"{\"a\":1}"}`, in.ExecutionArn)
 		return
 	}
 	w.WriteHeader(400)

@@ -24,7 +24,8 @@ type executions struct{ services *Services }
 // Run starts an execution. Without a name it gets one that derives from the
 // task's ID, so that a call that is made again after a crash finds what it has
 // started. With one, AWS's rule holds: the same name and input is the same
-// execution as long as it runs.
+// execution as long as it runs. After a crash it is also the same when it has
+// ended since.
 func (x *executions) Run(ctx context.Context, c *task.Call) (task.Result, error) {
 	in, err := parameters(c.Input)
 	if err != nil {
@@ -51,10 +52,13 @@ func (x *executions) Run(ctx context.Context, c *task.Call) (task.Result, error)
 	starting, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	r, err := x.call(starting, "StartExecution", in)
-	if derived && isNamed(err, "ExecutionAlreadyExistsException") {
-		r, err = x.call(ctx, "DescribeExecution", value.ObjectOf([]value.Member{
+	if (derived || c.Again) && isNamed(err, "ExecutionAlreadyExistsException") {
+		found, lost := x.call(ctx, "DescribeExecution", value.ObjectOf([]value.Member{
 			{Key: "ExecutionArn", Value: value.Str(executionARN(machine, in.Get("Name").Str()))},
 		}))
+		if derived || lost == nil && body(found).Get("input").Str() == startInput(in) {
+			r, err = found, lost
+		}
 	}
 	if err != nil {
 		return task.Result{}, err
@@ -64,6 +68,14 @@ func (x *executions) Run(ctx context.Context, c *task.Call) (task.Result, error)
 		{Key: "ExecutionArn", Value: answer.Get("executionArn")},
 		{Key: "StartDate", Value: millis(answer.Get("startDate"))},
 	}, r)}, nil
+}
+
+// startInput is what an execution that is started with in has as its input.
+func startInput(in value.Value) string {
+	if input := in.Get("Input"); !input.IsAbsent() {
+		return input.Str()
+	}
+	return "{}"
 }
 
 // executionARN names an execution of a machine, which may be named by a version
