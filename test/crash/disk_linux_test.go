@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -32,6 +33,7 @@ type disk struct {
 	mu     sync.Mutex
 	rand   *rand.Rand
 	dir    string
+	beside string // where folders are: on a disk that keeps all it is given
 	server *fuse.Server
 	cuts   int // so far
 	names  map[string]*file
@@ -72,7 +74,7 @@ func mountDisk(t *testing.T) *disk {
 	if _, err := os.Stat("/dev/fuse"); err != nil {
 		t.Skip("skipped: no /dev/fuse here")
 	}
-	d := &disk{rand: newRand(t, 3), dir: t.TempDir(), torn: true, names: map[string]*file{}, synced: map[string]*file{}}
+	d := &disk{rand: newRand(t, 3), dir: t.TempDir(), beside: t.TempDir(), torn: true, names: map[string]*file{}, synced: map[string]*file{}}
 	if err := d.mount(); err != nil {
 		t.Skipf("skipped: cannot mount a FUSE file system: %v", err)
 	}
@@ -296,6 +298,7 @@ type node struct {
 var (
 	_ fs.NodeLookuper  = (*folder)(nil)
 	_ fs.NodeCreater   = (*folder)(nil)
+	_ fs.NodeMkdirer   = (*folder)(nil)
 	_ fs.NodeUnlinker  = (*folder)(nil)
 	_ fs.NodeRenamer   = (*folder)(nil)
 	_ fs.NodeReaddirer = (*folder)(nil)
@@ -318,9 +321,39 @@ func (d *folder) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*
 	defer d.disk.mu.Unlock()
 	f := d.disk.names[name]
 	if f == nil {
-		return nil, syscall.ENOENT
+		return d.folder(ctx, name, out)
 	}
 	return d.child(ctx, name, f, out), 0
+}
+
+// folder finds a folder, which is beside.
+func (d *folder) folder(ctx context.Context, name string, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
+	path := filepath.Join(d.disk.beside, name)
+	var st syscall.Stat_t
+	if err := syscall.Stat(path, &st); err != nil {
+		return nil, fs.ToErrno(err)
+	}
+	out.Attr.FromStat(&st)
+	if known := d.GetChild(name); known != nil {
+		return known, 0
+	}
+	root, err := fs.NewLoopbackRoot(path)
+	if err != nil {
+		return nil, fs.ToErrno(err)
+	}
+	return d.NewInode(ctx, root, fs.StableAttr{Mode: syscall.S_IFDIR}), 0
+}
+
+func (d *folder) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
+	d.disk.mu.Lock()
+	defer d.disk.mu.Unlock()
+	if d.disk.names[name] != nil {
+		return nil, syscall.EEXIST
+	}
+	if err := os.Mkdir(filepath.Join(d.disk.beside, name), os.FileMode(mode)); err != nil {
+		return nil, fs.ToErrno(err)
+	}
+	return d.folder(ctx, name, out)
 }
 
 func (d *folder) Create(ctx context.Context, name string, _ uint32, mode uint32, out *fuse.EntryOut) (*fs.Inode, fs.FileHandle, uint32, syscall.Errno) {
