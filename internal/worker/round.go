@@ -472,9 +472,7 @@ func (w *Worker) Rollback(err error, batches ...*Batch) {
 		for _, l := range b.late {
 			put(l.x, l.d)
 		}
-		for _, op := range b.writes {
-			op.done <- err
-		}
+		b.answerWrites(err)
 	}
 	for _, x := range again {
 		w.forget(x, back[x])
@@ -565,10 +563,23 @@ func (w *Worker) Run(ctx context.Context) error {
 		case <-wake:
 		case <-ctx.Done():
 			if syncing != nil {
-				<-result
+				if err := <-result; err != nil {
+					syncing.answerWrites(err)
+				}
 			}
+			open.answerWrites(errStopped)
 			return nil
 		}
+	}
+}
+
+// errStopped is for writes that the worker did not get to.
+var errStopped = errors.New("the server has stopped")
+
+// answerWrites tells those who wait for b's writes that nothing was kept.
+func (b *Batch) answerWrites(err error) {
+	for _, op := range b.writes {
+		op.done <- err
 	}
 }
 

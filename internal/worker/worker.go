@@ -647,9 +647,16 @@ func (w *Worker) Take(ctx context.Context, a store.Activity, workerName string, 
 }
 
 // Write makes a change of the control plane durable, together with whatever
-// else is being committed. It returns what do returned.
+// else is being committed. It returns what do returned. When ctx ends first, do
+// either is not called or is waited for: what it changes is the caller's again.
 func (w *Worker) Write(ctx context.Context, do func(ctx context.Context, tx store.Tx) error) error {
-	op := &write{Write: store.Write{Do: do}, done: make(chan error, 1)}
+	op := &write{done: make(chan error, 1)}
+	op.Do = func(ctx context.Context, tx store.Tx) error {
+		if !op.state.CompareAndSwap(writeWaits, writeBegan) && op.state.Load() == writeGivenUp {
+			return context.Canceled
+		}
+		return do(ctx, tx)
+	}
 	w.mu.Lock()
 	w.writes = append(w.writes, op)
 	w.signal()
@@ -658,14 +665,25 @@ func (w *Worker) Write(ctx context.Context, do func(ctx context.Context, tx stor
 	case err := <-op.done:
 		return err
 	case <-ctx.Done():
-		return ctx.Err()
+		if op.state.CompareAndSwap(writeWaits, writeGivenUp) {
+			return ctx.Err()
+		}
+		return <-op.done
 	}
 }
 
 type write struct {
 	store.Write
-	done chan error
+	state atomic.Int32
+	done  chan error
 }
+
+// States of a write: do may be called; has been called; will not be called.
+const (
+	writeWaits = iota
+	writeBegan
+	writeGivenUp
+)
 
 // Stats counts what a worker has done since it was made.
 type Stats struct {
