@@ -325,9 +325,13 @@ const (
 
 func newRun(env *Env) *run {
 	c := &run{}
+	c.begin(env)
+	return c
+}
+
+func (c *run) begin(env *Env) {
 	c.args, c.calls = c.argRoom[:0], c.siteRoom[:0]
 	c.reset(env)
-	return c
 }
 
 func (c *run) reset(env *Env) {

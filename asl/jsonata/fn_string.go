@@ -302,10 +302,10 @@ func fnJoin(c *run, args []item, _ item) item {
 	if a.isUndefined() {
 		return a
 	}
-	n := a.len()
-	size := 0
+	n, between := a.len(), sep.str()
+	size := n * len(between)
 	for i := range n {
-		size += len(a.at(i).str()) + len(sep.str())
+		size += len(a.at(i).str())
 	}
 	c.step(n + size/32)
 	c.alloc(size)
@@ -313,7 +313,7 @@ func fnJoin(c *run, args []item, _ item) item {
 	out.Grow(size)
 	for i := range n {
 		if i > 0 {
-			out.WriteString(sep.str())
+			out.WriteString(between)
 		}
 		out.WriteString(a.at(i).str())
 	}

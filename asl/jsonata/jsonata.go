@@ -20,6 +20,7 @@ package jsonata
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/lockstep-run/lockstep/asl/value"
 )
@@ -182,7 +183,8 @@ func (e *Expr) Eval(in value.Value, env *Env) (result Result, err error) {
 }
 
 func (e *Expr) eval(in value.Value, env *Env) (result Result, err error) {
-	c := newRun(env)
+	c := runs.Get().(*run)
+	c.begin(env)
 	defer func() {
 		if r := recover(); r != nil {
 			f, ok := r.(*fault)
@@ -206,9 +208,16 @@ func (e *Expr) eval(in value.Value, env *Env) (result Result, err error) {
 		root = plain(value.ArrayOf([]value.Value{in})).with(sequence | outerWrapper)
 	}
 	c.root = root
-	r := c.finish(e.run(c, f, root), root)
-	return c.result(r), nil
+	result = c.result(c.finish(e.run(c, f, root), root))
+	// Nothing of the run is in its result. One that has failed may be in its error.
+	*c = run{}
+	runs.Put(c)
+	return result, nil
 }
+
+// runs are ready for use again: most evaluations are short, and making the run
+// was a good part of them.
+var runs = sync.Pool{New: func() any { return &run{} }}
 
 var noFrame = &frame{}
 

@@ -16,6 +16,7 @@ type signature struct {
 
 type param struct {
 	accepts  string // letters of the types that match
+	letters  uint32 // the same as bits, a's the lowest
 	kind     byte   // its letter, ( for a choice
 	optional bool
 	several  bool
@@ -91,6 +92,11 @@ func parseSignature(text string, pos int) *signature {
 		default:
 			continue
 		}
+		for i := range len(p.accepts) {
+			if l := p.accepts[i]; 'a' <= l && l <= 'z' {
+				p.letters |= 1 << (l - 'a')
+			}
+		}
 		s.params = append(s.params, p)
 	}
 	return s
@@ -144,7 +150,7 @@ func (s *signature) fits(c *run, args []item) bool {
 			continue
 		}
 		letter := letterOf(args[i])
-		if strings.IndexByte(p.accepts, letter) < 0 {
+		if p.letters>>(letter-'a')&1 == 0 {
 			return false
 		}
 		if p.kind == 'a' && letter != 'm' && (letter != 'a' || p.sub != "" && !p.holds(c, args[i], letter, 1)) {
