@@ -33,11 +33,9 @@ func boardVerb(use, short, example string, args cobra.PositionalArgs, do func(cm
 	return cmd
 }
 
-// listVerb is called ls, as elsewhere, and list.
+// listVerb is the verb ls of the board's.
 func listVerb(short string, do func(cmd *cobra.Command, c *restClient, args []string) error) *cobra.Command {
-	cmd := boardVerb("ls", short, "", cobra.NoArgs, do)
-	cmd.Aliases = []string{"list"}
-	return cmd
+	return boardVerb("ls", short, "", cobra.NoArgs, do)
 }
 
 // query is the text after the path of a call.

@@ -131,21 +131,8 @@ func askSecret(cmd *cobra.Command, env, file string) (string, error) {
 }
 
 func newConnectionLs() *cobra.Command {
-	return verb("ls", "List connections", cobra.NoArgs, func(cmd *cobra.Command, c *restClient, _ []string) error {
-		var list struct {
-			Connections []connection.View `json:"connections"`
-		}
-		text, err := c.call(cmd.Context(), http.MethodGet, "connections", nil, &list)
-		if err != nil {
-			return err
-		}
-		c.show(cmd, text, func(out io.Writer) {
-			table(out, "NAME\tTYPE\tFROM\tARN", len(list.Connections), func(i int) []string {
-				v := list.Connections[i]
-				return []string{v.Name, string(v.Kind), v.From, v.ARN}
-			})
-		})
-		return nil
+	return listing("List connections", "connections", "NAME\tTYPE\tFROM\tARN", func(v *connection.View) []string {
+		return []string{v.Name, string(v.Kind), v.From, v.ARN}
 	})
 }
 

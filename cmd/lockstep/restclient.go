@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -112,4 +113,38 @@ func verb(use, short string, args cobra.PositionalArgs, do func(cmd *cobra.Comma
 	}
 	c.register(cmd.Flags())
 	return cmd
+}
+
+// listing is the verb ls of what a path lists in a member of the same name.
+func listing[T any](short, path, heading string, row func(v *T) []string) *cobra.Command {
+	return verb("ls", short, cobra.NoArgs, func(cmd *cobra.Command, c *restClient, _ []string) error {
+		var answer map[string][]T
+		text, err := c.call(cmd.Context(), http.MethodGet, path, nil, &answer)
+		if err != nil {
+			return err
+		}
+		list := answer[path]
+		c.show(cmd, text, func(out io.Writer) {
+			table(out, heading, len(list), func(i int) []string { return row(&list[i]) })
+		})
+		return nil
+	})
+}
+
+// jsonFlag reads a flag that is JSON or names a file with it.
+func jsonFlag(name, value string) (json.RawMessage, error) {
+	if path, ok := strings.CutPrefix(value, "@"); ok {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		value = string(text)
+	}
+	if value == "" {
+		return nil, nil
+	}
+	if !json.Valid([]byte(value)) {
+		return nil, usageError("--%s is not JSON", name)
+	}
+	return json.RawMessage(value), nil
 }

@@ -2,13 +2,10 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -34,18 +31,9 @@ func newScheduleAdd() *cobra.Command {
 	cmd := verb("add NAME", "Make a schedule, or change the one of that name", cobra.ExactArgs(1),
 		func(cmd *cobra.Command, c *restClient, args []string) error {
 			s.Name = args[0]
-			if path, ok := strings.CutPrefix(input, "@"); ok {
-				text, err := os.ReadFile(path)
-				if err != nil {
-					return err
-				}
-				input = string(text)
-			}
-			if input != "" {
-				if !json.Valid([]byte(input)) {
-					return usageError("--input is not JSON")
-				}
-				s.Input = json.RawMessage(input)
+			var err error
+			if s.Input, err = jsonFlag("input", input); err != nil {
+				return err
 			}
 			if window != "" {
 				d, err := time.ParseDuration(window)
@@ -81,21 +69,8 @@ func newScheduleAdd() *cobra.Command {
 }
 
 func newScheduleLs() *cobra.Command {
-	return verb("ls", "List schedules", cobra.NoArgs, func(cmd *cobra.Command, c *restClient, _ []string) error {
-		var list struct {
-			Schedules []schedule.View `json:"schedules"`
-		}
-		text, err := c.call(cmd.Context(), http.MethodGet, "schedules", nil, &list)
-		if err != nil {
-			return err
-		}
-		c.show(cmd, text, func(out io.Writer) {
-			table(out, "NAME\tEXPRESSION\tMACHINE\tNEXT\tLAST\tERROR", len(list.Schedules), func(i int) []string {
-				v := list.Schedules[i]
-				return []string{v.Name, v.Expression, v.Machine, nextOf(&v), cmp.Or(v.Last, "-"), v.Error}
-			})
-		})
-		return nil
+	return listing("List schedules", "schedules", "NAME\tEXPRESSION\tMACHINE\tNEXT\tLAST\tERROR", func(v *schedule.View) []string {
+		return []string{v.Name, v.Expression, v.Machine, nextOf(v), cmp.Or(v.Last, "-"), v.Error}
 	})
 }
 

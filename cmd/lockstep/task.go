@@ -2,12 +2,10 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -77,24 +75,6 @@ func newTaskAdd() *cobra.Command {
 	flags.StringVar(&input, "input", "", "`JSON` for who does it, or @FILE")
 	flags.StringVar(&schema, "schema", "", "JSON `Schema` that the output must fit, or @FILE")
 	return cmd
-}
-
-// jsonFlag reads a flag that is JSON or names a file with it.
-func jsonFlag(name, value string) (json.RawMessage, error) {
-	if path, ok := strings.CutPrefix(value, "@"); ok {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return nil, err
-		}
-		value = string(text)
-	}
-	if value == "" {
-		return nil, nil
-	}
-	if !json.Valid([]byte(value)) {
-		return nil, usageError("--%s is not JSON", name)
-	}
-	return json.RawMessage(value), nil
 }
 
 // moved makes a call that is answered with a task, and says where that stands.

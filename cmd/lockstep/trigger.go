@@ -2,12 +2,10 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"text/tabwriter"
 
@@ -32,21 +30,11 @@ func newTriggerAdd() *cobra.Command {
 	cmd := verb("add NAME", "Make a trigger, or change the one of that name", cobra.ExactArgs(1),
 		func(cmd *cobra.Command, c *restClient, args []string) error {
 			s.Name = args[0]
-			if path, ok := strings.CutPrefix(pattern, "@"); ok {
-				text, err := os.ReadFile(path)
-				if err != nil {
-					return err
-				}
-				pattern = string(text)
-			}
-			if pattern != "" {
-				if !json.Valid([]byte(pattern)) {
-					return usageError("--pattern is not JSON")
-				}
-				s.Pattern = json.RawMessage(pattern)
+			var err error
+			if s.Pattern, err = jsonFlag("pattern", pattern); err != nil {
+				return err
 			}
 			if s.Type == trigger.Webhook {
-				var err error
 				if s.Secret, err = askSecret(cmd, secretEnv, secretFile); err != nil {
 					return err
 				}
@@ -82,21 +70,8 @@ for, or read from an environment variable or a file, and is never an argument.`
 }
 
 func newTriggerLs() *cobra.Command {
-	return verb("ls", "List triggers", cobra.NoArgs, func(cmd *cobra.Command, c *restClient, _ []string) error {
-		var list struct {
-			Triggers []trigger.View `json:"triggers"`
-		}
-		text, err := c.call(cmd.Context(), http.MethodGet, "triggers", nil, &list)
-		if err != nil {
-			return err
-		}
-		c.show(cmd, text, func(out io.Writer) {
-			table(out, "NAME\tTYPE\tMACHINE\tLAST\tERROR", len(list.Triggers), func(i int) []string {
-				v := list.Triggers[i]
-				return []string{v.Name, v.Type, v.Machine, cmp.Or(v.Last, "-"), v.Error}
-			})
-		})
-		return nil
+	return listing("List triggers", "triggers", "NAME\tTYPE\tMACHINE\tLAST\tERROR", func(v *trigger.View) []string {
+		return []string{v.Name, v.Type, v.Machine, cmp.Or(v.Last, "-"), v.Error}
 	})
 }
 
