@@ -15,8 +15,10 @@ import (
 	"github.com/lockstep-run/lockstep/internal/boardapi"
 	"github.com/lockstep-run/lockstep/internal/config"
 	"github.com/lockstep-run/lockstep/internal/connection"
+	"github.com/lockstep-run/lockstep/internal/control"
 	"github.com/lockstep-run/lockstep/internal/egress"
 	"github.com/lockstep-run/lockstep/internal/express"
+	"github.com/lockstep-run/lockstep/internal/feed"
 	"github.com/lockstep-run/lockstep/internal/fn"
 	"github.com/lockstep-run/lockstep/internal/ledger"
 	"github.com/lockstep-run/lockstep/internal/logs"
@@ -72,7 +74,9 @@ type assembly struct {
 	schedules *schedule.Schedules
 	triggers  *trigger.Triggers
 
-	board *boardapi.API
+	bell     *feed.Bell // through which the board is written
+	happened []happened // who is told of the board's events
+	board    *boardapi.API
 
 	executions executionCounts
 	tokens     tokenCounts
@@ -307,9 +311,24 @@ func (a *assembly) runUntilClose(run func(context.Context) error) {
 	})
 }
 
-// control makes the board of agents' tasks.
+// happened is told of an event of the board in the transaction that makes it; an
+// error undoes all of it.
+type happened func(ctx context.Context, tx store.Tx, e *control.Event) error
+
+// control makes the board of agents' tasks. Who wants to be told of its events
+// has said so before.
 func (a *assembly) control(ctx context.Context) (err error) {
-	a.board, err = boardapi.New(ctx, boardapi.Config{Store: a.store, Write: a.worker, Log: a.set.log})
+	a.bell = feed.NewBell(a.worker)
+	a.board, err = boardapi.New(ctx, boardapi.Config{Store: a.store, Bell: a.bell, Log: a.set.log, Board: control.Config{
+		Happened: func(ctx context.Context, tx store.Tx, e *control.Event) error {
+			for _, tell := range a.happened {
+				if err := tell(ctx, tx, e); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}})
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/lockstep-run/lockstep/internal/control"
+	"github.com/lockstep-run/lockstep/internal/feed"
 	"github.com/lockstep-run/lockstep/internal/rest"
 	"github.com/lockstep-run/lockstep/internal/store"
 )
@@ -33,7 +34,7 @@ const (
 // Config is what an API needs.
 type Config struct {
 	Store control.Reader // what the board is kept in
-	Write control.Writer // what writes to it
+	Bell  *feed.Bell     // what writes to it, and tells of it
 	Board control.Config // what the board asks of others
 	Log   *slog.Logger
 }
@@ -42,9 +43,8 @@ type Config struct {
 type API struct {
 	board *control.Board
 	store control.Reader
-	write control.Writer
 	log   *slog.Logger
-	bell  *bell
+	bell  *feed.Bell    // through which all is written
 	user  control.Party // who calls without a key
 
 	mu   sync.Mutex
@@ -54,8 +54,7 @@ type API struct {
 // New makes a board over a store. A store that has none gets a workspace, whose
 // owner is the user at this machine.
 func New(ctx context.Context, cfg Config) (*API, error) {
-	a := &API{store: cfg.Store, bell: newBell(cfg.Write), log: cfg.Log, seen: map[string]time.Time{}}
-	a.write = a.bell
+	a := &API{store: cfg.Store, bell: cfg.Bell, log: cfg.Log, seen: map[string]time.Time{}}
 	var err error
 	if a.board, err = control.New(cfg.Store, a.bell, cfg.Board); err != nil {
 		return nil, err
@@ -82,7 +81,7 @@ func (a *API) Run(ctx context.Context) error {
 		longest = time.Minute            // reviews are looked through now and then
 	)
 	for {
-		rings := a.bell.next()
+		rings := a.bell.Next()
 		wait := longest
 		swept, err := a.board.Sweep(ctx, time.Now())
 		switch {
@@ -112,50 +111,6 @@ func sleep(ctx context.Context, d time.Duration, early <-chan struct{}) bool {
 	case <-t.C:
 	}
 	return ctx.Err() == nil
-}
-
-// bell writes as next does and rings when the feed has got longer.
-type bell struct {
-	to control.Writer
-
-	mu    sync.Mutex
-	rings chan struct{}
-}
-
-func newBell(to control.Writer) *bell { return &bell{to: to, rings: make(chan struct{})} }
-
-// next returns what is closed at the next ring.
-func (b *bell) next() <-chan struct{} {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.rings
-}
-
-// Write implements control.Writer.
-func (b *bell) Write(ctx context.Context, do func(ctx context.Context, tx store.Tx) error) error {
-	var heard *listening
-	err := b.to.Write(ctx, func(ctx context.Context, tx store.Tx) error {
-		heard = &listening{Tx: tx}
-		return do(ctx, heard)
-	})
-	if err == nil && heard != nil && heard.event {
-		b.mu.Lock()
-		close(b.rings)
-		b.rings = make(chan struct{})
-		b.mu.Unlock()
-	}
-	return err
-}
-
-// listening notes whether a transaction adds to the feed.
-type listening struct {
-	store.Tx
-	event bool
-}
-
-func (l *listening) AddEvent(ctx context.Context, e store.Event) (int64, error) {
-	l.event = true
-	return l.Tx.AddEvent(ctx, e)
 }
 
 // request is a call of somebody known.
@@ -214,6 +169,17 @@ func read[T any](r *request) (in T, err error) {
 		return in, nil
 	}
 	return in, rest.Read(r.Request, &in)
+}
+
+// Identify finds out who calls, for doors beside this one: by the key that is
+// sent as Authorization: Bearer, or without one the user at this machine. Its
+// errors are answers, see rest.Fail.
+func (a *API) Identify(r *http.Request) (control.Call, error) {
+	q, err := a.identify(r)
+	if err != nil {
+		return control.Call{}, a.said(r, err)
+	}
+	return q.call, nil
 }
 
 // identify finds out who calls and how.

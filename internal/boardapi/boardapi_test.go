@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/lockstep-run/lockstep/internal/boardapi"
+	"github.com/lockstep-run/lockstep/internal/feed"
 	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/store/memory"
 )
@@ -43,7 +44,7 @@ type world struct {
 
 func start(t *testing.T) *world {
 	st := memory.New()
-	api, err := boardapi.New(t.Context(), boardapi.Config{Store: st, Write: &direct{Store: st}, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	api, err := boardapi.New(t.Context(), boardapi.Config{Store: st, Bell: feed.NewBell(&direct{Store: st}), Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

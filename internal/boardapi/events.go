@@ -50,7 +50,7 @@ func (a *API) await(r *request, stopping context.Context) (any, error) {
 	defer cancel()
 	defer context.AfterFunc(stopping, cancel)()
 	for {
-		rings := a.bell.next()
+		rings := a.bell.Next()
 		r.call.At = time.Now()
 		// Not within the wait's time: what is fetched counts as sent.
 		offer, err := a.fetch(r)
@@ -221,7 +221,7 @@ func (a *API) stream(w http.ResponseWriter, r *request, f filter, after int64, s
 	}
 	const batch = 500
 	for {
-		rings := a.bell.next()
+		rings := a.bell.Next()
 		list, err := a.board.Feed(ctx, after, batch)
 		if err != nil {
 			if ctx.Err() == nil {

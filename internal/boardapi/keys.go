@@ -75,7 +75,7 @@ func (a *API) newKey(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = a.write.Write(r.Context(), func(ctx context.Context, tx store.Tx) error {
+	err = a.bell.Write(r.Context(), func(ctx context.Context, tx store.Tx) error {
 		record := store.Record{Kind: keyKind, ID: keyHash(key), Keys: []string{"agent/" + agent.ID + "/" + k.ID}, Data: data}
 		if err := tx.SaveRecord(ctx, record); err != nil {
 			return err
@@ -111,7 +111,7 @@ func (a *API) revoke(r *request) (any, error) {
 		return nil, err
 	}
 	id := r.PathValue("key")
-	return nil, a.write.Write(r.Context(), func(ctx context.Context, tx store.Tx) error {
+	return nil, a.bell.Write(r.Context(), func(ctx context.Context, tx store.Tx) error {
 		at := "agent/" + agent.ID + "/" + id
 		found, err := tx.Records(ctx, store.Prefix(keyKind, at, 2))
 		if err != nil {

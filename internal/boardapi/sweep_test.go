@@ -10,6 +10,7 @@ import (
 
 	"github.com/lockstep-run/lockstep/internal/boardapi"
 	"github.com/lockstep-run/lockstep/internal/control"
+	"github.com/lockstep-run/lockstep/internal/feed"
 	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/store/memory"
 )
@@ -31,7 +32,7 @@ func TestRunSweeps(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		st := memory.New()
 		writes := &counted{Writer: &direct{Store: st}}
-		api, err := boardapi.New(ctx, boardapi.Config{Store: st, Write: writes, Log: slog.New(slog.DiscardHandler)})
+		api, err := boardapi.New(ctx, boardapi.Config{Store: st, Bell: feed.NewBell(writes), Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
 		}
