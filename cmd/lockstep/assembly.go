@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -290,6 +291,10 @@ func (a *assembly) used(u model.Usage) {
 	a.costs.Note(usageOf(u))
 }
 
+// publicURL is where people and agents reach the server, without a slash at its
+// end.
+func (a *assembly) publicURL() string { return cmp.Or(a.set.publicURL, a.srv.url) }
+
 // write goes through the worker, as every write does once it is there.
 func (a *assembly) write(ctx context.Context, do func(context.Context, store.Tx) error) error {
 	return a.worker.Write(ctx, do)
@@ -375,7 +380,7 @@ func (a *assembly) serve(listener net.Listener) error {
 	for _, path := range fn.Paths {
 		mux.Handle(path, endFunctionPollsWith(stopping, a.functions))
 	}
-	mux.Handle("GET /{$}", welcome{a.srv.url, a.set.scheme, a.set.data})
+	mux.Handle("GET /{$}", welcome{a.publicURL(), a.set.scheme, a.set.data})
 	handler, err := withObjects(mux, a.files, a.set.log)
 	if err != nil {
 		return err

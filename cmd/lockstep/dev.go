@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -147,6 +148,7 @@ func objectsByEnvironment() string {
 // serverFlags are the flags of every command that runs a server.
 type serverFlags struct {
 	listen, data, store, config, objects string
+	publicURL                            string
 	payload, history                     string
 	throttle                             bool
 	retention                            time.Duration
@@ -161,8 +163,9 @@ func (f *serverFlags) register(flags *pflag.FlagSet, data string) {
 	flags.StringVar(&f.objects, "objects", "", "where the objects are that distributed Maps read and write: a `directory` of buckets, s3, or the URL of an S3 endpoint; default: s3 if AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL is set, else objects in the data directory")
 	flags.StringVar(&f.payload, "payload-limit", "", "`size` that an input or output may have, up to 4MiB (default 256KiB, as on AWS)")
 	flags.StringVar(&f.history, "history-limit", "", "`number` of events that a history may have, up to 250000 (default 25000, as on AWS)")
+	flags.StringVar(&f.publicURL, "public-url", "", "`URL` under which people and agents reach this server, for links and commands (default: the address it listens on)")
 	flags.BoolVar(&f.throttle, "throttle", false, "refuse calls beyond the rates of an account on AWS, with ThrottlingException")
-	withEnv(flags, "listen", "data", "store", "config", "express-retention", "objects", "payload-limit", "history-limit", "throttle")
+	withEnv(flags, "listen", "data", "store", "config", "express-retention", "objects", "payload-limit", "history-limit", "throttle", "public-url")
 }
 
 // settings joins the command line, the environment, the configuration file and
@@ -196,6 +199,9 @@ func (f *serverFlags) settings(flags *pflag.FlagSet) (settings, error) {
 		return s, err
 	}
 	var err error
+	if s.publicURL, err = publicURL(f.publicURL); err != nil {
+		return s, err
+	}
 	if s.egress, err = egressPolicy(cfg.Egress); err != nil {
 		return s, fmt.Errorf("%s: %w", f.config, err)
 	}
@@ -222,6 +228,15 @@ func (f *serverFlags) settings(flags *pflag.FlagSet) (settings, error) {
 		s.data = strings.TrimPrefix(dir, "//")
 	}
 	return s, requireLoopback(s.listen)
+}
+
+// publicURL reads --public-url; "" stays "".
+func publicURL(text string) (string, error) {
+	u, err := url.Parse(text)
+	if text != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "") {
+		return "", usageError("--public-url %s: give a URL such as https://lockstep.example.com", text)
+	}
+	return strings.TrimSuffix(text, "/"), nil
 }
 
 // setLimits has the flags count before the configuration file, where that speaks

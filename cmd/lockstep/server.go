@@ -36,8 +36,10 @@ import (
 // settings say what a server is to be. Only data and listen are needed.
 type settings struct {
 	listen string // host:port; port 0 for a free one
-	data   string // directory
-	scheme arn.Scheme
+	// publicURL is where people and agents reach the server; "": where it listens.
+	publicURL string
+	data      string // directory
+	scheme    arn.Scheme
 
 	config    string // the configuration file; "": none
 	functions map[string]config.Function
