@@ -9,7 +9,6 @@ package boardapi
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -276,13 +275,4 @@ func sentence(text string) string {
 		text = string(c-'a'+'A') + text[1:]
 	}
 	return strings.TrimSuffix(text, ".") + "."
-}
-
-// decode reads a kept record of the board's.
-func decode[T any](r store.Record, version *int64, to *T) error {
-	if err := json.Unmarshal(r.Data, to); err != nil {
-		return err
-	}
-	*version = r.Version
-	return nil
 }

@@ -266,8 +266,11 @@ func TestBadRequests(t *testing.T) {
 	w.refused(422, "invalid_input", "", "POST", "tasks", fields{"project": "WEB"})
 	w.refused(409, "already_exists", "", "POST", "projects", fields{"key": "WEB"})
 	w.refused(404, "not_found", "", "POST", "tasks/WEB-9/claim", nil)
-	for _, path := range []string{"tasks?stauts=done", "tasks?status=gone", "tasks?limit=0", "tasks?cursor=x", "events?after=x", "tasks?gate=ajar"} {
+	for _, path := range []string{"tasks?stauts=done", "tasks?status=gone", "tasks?limit=0", "events?after=x", "tasks?updated_since=soon"} {
 		w.refused(400, "invalid", "", "GET", path, nil)
+	}
+	for _, path := range []string{"tasks?cursor=x", "tasks?gate=ajar", "tasks?sort=size", "reviews?status=lost"} {
+		w.refused(422, "invalid_input", "", "GET", path, nil)
 	}
 
 	w.ok("", "POST", "tasks", fields{"project": "WEB", "title": "A"})
@@ -501,7 +504,7 @@ func TestWorkTogether(t *testing.T) {
 	v := w.ok("", "GET", "tasks/WEB-1", nil)
 	w.want(v, "assigned", "task", "state")
 	w.want(v, h["to"], "task", "assignee")
-	if got := w.ok(boss, "GET", "agents/editor", nil); got["projects"] != nil {
+	if got := w.ok(boss, "GET", "agents/editor", nil); got["connection"] != nil {
 		t.Errorf("an agent sees %v of another", got)
 	}
 }

@@ -73,38 +73,26 @@ func (a *API) fetch(r *request) (*control.Offer, error) {
 	return a.board.Fetch(r.Context(), r.call)
 }
 
-// filter is what of the feed a caller wants and may see.
+// filter is what of the feed a caller wants. What they may see is the board's
+// to say.
 type filter struct {
-	agent    string   // who asks, "" for a person
-	projects []string // that they have
-	project  string   // ids
-	task     string
-	types    []string
+	project string // ids
+	task    string
+	types   []string
 }
 
 func (f *filter) passes(e *control.Event) bool {
-	return about(e, f.agent, f.projects) && (f.project == "" || e.Project == f.project) && (f.task == "" || e.Task == f.task) &&
-		(len(f.types) == 0 || slices.ContainsFunc(f.types, func(t string) bool {
-			all, is := strings.CutSuffix(t, "*")
-			return e.Type == t || is && strings.HasPrefix(e.Type, all)
-		}))
+	return (f.project == "" || e.Project == f.project) && (f.task == "" || e.Task == f.task) && (len(f.types) == 0 || slices.ContainsFunc(f.types, e.Is))
 }
 
 // filter reads what a caller wants of the feed.
 func (r *request) filter(q map[string]string) (f filter, err error) {
-	if f.agent = r.agent(); f.agent != "" {
-		agent, err := r.a.board.Agent(r.Context(), r.call, f.agent)
-		if err != nil {
-			return f, err
-		}
-		f.projects = agent.Projects
-	}
 	if q["project"] != "" {
-		p, err := r.projects(q["project"])
+		p, err := r.a.board.Project(r.Context(), r.call, q["project"])
 		if err != nil {
 			return f, err
 		}
-		f.project = p[0].ID
+		f.project = p.ID
 	}
 	if q["task"] != "" {
 		t, err := r.a.board.Task(r.Context(), r.call, q["task"])
@@ -161,13 +149,9 @@ func (a *API) events(stopping context.Context) http.Handler {
 			return
 		}
 		if from == "" { // from now on
-			newest, err := a.board.Activity(h.Context(), r.call, "", 0, 1)
-			if err != nil {
+			if after, err = a.board.Newest(h.Context(), r.call); err != nil {
 				fail(err)
 				return
-			}
-			if len(newest) > 0 {
-				after = newest[0].Seq
 			}
 		}
 		a.stream(w, r, f, after, stopping)
@@ -181,21 +165,19 @@ func (a *API) eventPage(r *request, f filter, after int64, most string) (any, er
 	}
 	list := []control.Event{}
 	for seen := 0; seen < mostSeen && len(list) < n; {
-		some, err := a.board.Feed(r.Context(), after, n)
+		some, next, err := a.board.Feed(r.Context(), r.call, after, n-len(list))
 		if err != nil {
 			return nil, err
 		}
+		if next == after {
+			break
+		}
+		seen += int(next - after)
+		after = next
 		for _, e := range some {
-			if len(list) == n {
-				break
-			}
-			seen++
-			if after = e.Seq; f.passes(&e) {
+			if f.passes(&e) {
 				list = append(list, e)
 			}
-		}
-		if len(some) < n {
-			break
 		}
 	}
 	return map[string]any{"events": list, "next": after}, nil
@@ -222,7 +204,7 @@ func (a *API) stream(w http.ResponseWriter, r *request, f filter, after int64, s
 	const batch = 500
 	for {
 		rings := a.bell.Next()
-		list, err := a.board.Feed(ctx, after, batch)
+		list, next, err := a.board.Feed(ctx, r.call, after, batch)
 		if err != nil {
 			if ctx.Err() == nil {
 				a.log.Error("the feed could not be read", "error", err)
@@ -230,8 +212,10 @@ func (a *API) stream(w http.ResponseWriter, r *request, f filter, after int64, s
 			return
 		}
 		told := after
+		behind := next-after >= batch
+		after = next
 		for _, e := range list {
-			if after = e.Seq; !f.passes(&e) {
+			if !f.passes(&e) {
 				continue
 			}
 			data, err := json.Marshal(e)
@@ -249,7 +233,7 @@ func (a *API) stream(w http.ResponseWriter, r *request, f filter, after int64, s
 		if out.Flush() != nil {
 			return
 		}
-		if len(list) == batch {
+		if behind {
 			continue
 		}
 		before := time.Now()
@@ -258,75 +242,11 @@ func (a *API) stream(w http.ResponseWriter, r *request, f filter, after int64, s
 		}
 		if time.Since(before) >= keepAlive {
 			if r.agent() != "" { // who listens is there, as long as its key is
-				if again, err := a.identify(r.Request); err != nil {
-					return
-				} else if f.projects, err = again.projectIDs(); err != nil {
+				if _, err := a.identify(r.Request); err != nil {
 					return
 				}
 			}
 			fmt.Fprint(w, ": nothing new\n\n")
 		}
 	}
-}
-
-func (r *request) projectIDs() ([]string, error) {
-	agent, err := r.a.board.Agent(r.Context(), r.call, r.agent())
-	if err != nil {
-		return nil, err
-	}
-	return agent.Projects, nil
-}
-
-// activity lists what happened, the newest first.
-func (a *API) activity(r *request) (any, error) {
-	q, err := r.query("project", "task", "agent", "before", "limit")
-	if err != nil {
-		return nil, err
-	}
-	n, err := limit(q["limit"])
-	if err != nil {
-		return nil, err
-	}
-	f, err := r.filter(map[string]string{"project": q["project"], "task": q["task"]})
-	if err != nil {
-		return nil, err
-	}
-	topic := ""
-	switch {
-	case q["agent"] != "":
-		agent, err := a.board.Agent(r.Context(), r.call, q["agent"])
-		if err != nil {
-			return nil, err
-		}
-		if ok, err := r.sees(agent); err != nil || !ok {
-			return nil, orNotFound(err, q["agent"])
-		}
-		topic = "agent/" + agent.ID
-	case f.task != "":
-		topic = "task/" + f.task
-	case f.project != "":
-		topic = "project/" + f.project
-	}
-	before := int64(0)
-	if q["before"] != "" {
-		if before, err = strconv.ParseInt(q["before"], 10, 64); err != nil || before <= 0 {
-			return nil, rest.Invalid("before is the sequence number of an event.")
-		}
-	}
-	some, err := a.board.Activity(r.Context(), r.call, topic, before, n)
-	if err != nil {
-		return nil, err
-	}
-	page := map[string]any{}
-	if len(some) == n {
-		page["before"] = some[n-1].Seq
-	}
-	list := []control.Event{}
-	for _, e := range some {
-		if f.passes(&e) {
-			list = append(list, e)
-		}
-	}
-	page["events"] = list
-	return page, nil
 }

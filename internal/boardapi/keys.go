@@ -51,7 +51,7 @@ func (a *API) agentOf(ctx context.Context, key string) (string, error) {
 	if err := json.Unmarshal(r.Data, &k); err != nil {
 		return "", err
 	}
-	agent, err := a.board.Agent(ctx, control.Call{Workspace: workspace}, k.Agent)
+	agent, err := a.board.Agent(ctx, control.Call{Workspace: workspace, By: control.System}, k.Agent)
 	if err != nil {
 		return "", err
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/lockstep-run/lockstep/internal/control"
 	"github.com/lockstep-run/lockstep/internal/rest"
-	"github.com/lockstep-run/lockstep/internal/store"
 )
 
 // Register adds the board's routes to mux. What waits for something to happen
@@ -19,20 +18,20 @@ func (a *API) Register(mux *http.ServeMux, stopping context.Context) {
 	handle := func(pattern string, do func(r *request) (any, error)) {
 		mux.Handle(pattern, a.serve(do))
 	}
-	handle("GET /api/v1/projects", a.listProjects)
+	handle("GET /api/v1/projects", listOf("projects", func(r *request, page control.Page) ([]*control.Project, string, error) {
+		return a.board.Projects(r.Context(), r.call, page)
+	}))
 	handle("POST /api/v1/projects", a.newProject)
 	handle("GET /api/v1/projects/{project}", func(r *request) (any, error) {
-		p, err := r.projects(r.PathValue("project"))
-		if err != nil {
-			return nil, err
-		}
-		return p[0], nil
+		return a.board.Project(r.Context(), r.call, r.PathValue("project"))
 	})
 	handle("PATCH /api/v1/projects/{project}", a.changeProject)
 
 	handle("GET /api/v1/agents", a.listAgents)
 	handle("POST /api/v1/agents", a.newAgent)
-	handle("GET /api/v1/agents/{agent}", a.showAgent)
+	handle("GET /api/v1/agents/{agent}", func(r *request) (any, error) {
+		return a.board.AgentWithStatus(r.Context(), r.call, r.PathValue("agent"))
+	})
 	handle("GET /api/v1/agents/{agent}/keys", a.keys)
 	handle("POST /api/v1/agents/{agent}/keys", a.newKey)
 	handle("DELETE /api/v1/agents/{agent}/keys/{key}", a.revoke)
@@ -40,7 +39,15 @@ func (a *API) Register(mux *http.ServeMux, stopping context.Context) {
 	handle("POST /api/v1/agents/{agent}/resume", a.resumeAgent)
 	handle("POST /api/v1/agents/{agent}/retire", a.retireAgent)
 	handle("POST /api/v1/agents/{agent}/wake", a.wakeAgent)
-	handle("GET /api/v1/agents/{agent}/attempts", a.attemptsOf)
+	handle("GET /api/v1/agents/{agent}/attempts", func(r *request) (any, error) {
+		return a.listAttempts(r, control.AttemptQuery{Agent: r.PathValue("agent")})
+	})
+	handle("GET /api/v1/tasks/{task}/attempts", func(r *request) (any, error) {
+		return a.listAttempts(r, control.AttemptQuery{Task: r.task()})
+	})
+	handle("GET /api/v1/users", listOf("users", func(r *request, page control.Page) ([]*control.Person, string, error) {
+		return a.board.Users(r.Context(), r.call, page)
+	}))
 
 	handle("GET /api/v1/agent/me", a.me)
 	handle("POST /api/v1/agent/heartbeat", a.heartbeat)
@@ -103,7 +110,7 @@ func (a *API) changeProject(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := r.projects(r.PathValue("project"))
+	found, err := a.board.Project(r.Context(), r.call, r.PathValue("project"))
 	if err != nil {
 		return nil, err
 	}
@@ -114,16 +121,16 @@ func (a *API) changeProject(r *request) (any, error) {
 	}
 	change.Name, change.Owner = in.Name, in.Owner
 	if len(in.Policies) > 0 {
-		policies := found[0].Policies
+		policies := found.Policies
 		if err := strictly(in.Policies, &policies); err != nil {
 			return nil, err
 		}
 		change.Policies = &policies
 		if r.call.Version == 0 {
-			r.call.Version = found[0].Version // what was not said is as it was read
+			r.call.Version = found.Version // what was not said is as it was read
 		}
 	}
-	return a.board.UpdateProject(r.Context(), r.call, found[0].ID, change)
+	return a.board.UpdateProject(r.Context(), r.call, found.ID, change)
 }
 
 func (a *API) newAgent(r *request) (any, error) {
@@ -143,33 +150,6 @@ func (a *API) newAgent(r *request) (any, error) {
 		return nil, err
 	}
 	return a.board.CreateAgent(r.Context(), r.call, control.NewAgent(in))
-}
-
-// visible is the agent of the path.
-func (r *request) visible() (*control.Agent, error) {
-	agent, err := r.a.board.Agent(r.Context(), r.call, r.PathValue("agent"))
-	if err != nil {
-		return nil, err
-	}
-	if ok, err := r.sees(agent); err != nil || !ok {
-		return nil, orNotFound(err, r.PathValue("agent"))
-	}
-	return agent, nil
-}
-
-func orNotFound(err error, agent string) error {
-	if err != nil {
-		return err
-	}
-	return rest.NotFound("There is no agent %q.", agent)
-}
-
-func (a *API) showAgent(r *request) (any, error) {
-	agent, err := r.visible()
-	if err != nil {
-		return nil, err
-	}
-	return r.view(agent)
 }
 
 func (a *API) pauseAgent(r *request) (any, error) {
@@ -206,43 +186,12 @@ func (a *API) wakeAgent(r *request) (any, error) {
 	return nil, a.board.Wake(r.Context(), r.call, r.PathValue("agent"), in.Task, in.Note)
 }
 
-func (a *API) attemptsOf(r *request) (any, error) {
-	agent, err := r.visible()
-	if err != nil {
-		return nil, err
-	}
-	q, err := r.query("limit", "cursor")
-	if err != nil {
-		return nil, err
-	}
-	n, err := limit(q["limit"])
-	if err != nil {
-		return nil, err
-	}
-	rows, next, err := r.pages("attempt", []string{"by/" + string(control.AgentParty(agent.ID))}, q["cursor"], n, func(rec store.Record) (any, error) {
-		v := &control.Attempt{}
-		if err := decode(rec, &v.Version, v); err != nil {
-			return nil, err
-		}
-		_, err := a.board.Task(r.Context(), r.call, v.Task)
-		if control.Is(err, control.NotFound) {
-			return nil, nil // of a project that the caller does not have
-		}
-		return v, err
-	})
-	return answer("attempts", rows, next), err
-}
-
 func (a *API) me(r *request) (any, error) {
 	if r.agent() == "" {
 		u, err := a.board.User(r.Context(), r.call, local)
 		return map[string]any{"user": u}, err
 	}
-	agent, err := a.board.Agent(r.Context(), r.call, r.agent())
-	if err != nil {
-		return nil, err
-	}
-	return r.view(agent)
+	return a.board.AgentWithStatus(r.Context(), r.call, r.agent())
 }
 
 func (a *API) heartbeat(r *request) (any, error) {

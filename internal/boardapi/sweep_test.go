@@ -40,7 +40,7 @@ func TestRunSweeps(t *testing.T) {
 		go func() { done <- api.Run(ctx) }()
 
 		b := api.Board()
-		call := control.Call{Workspace: "local", At: time.Now()}
+		call := control.Call{Workspace: "local", By: control.System, At: time.Now()}
 		u, err := b.User(ctx, call, "local")
 		if err != nil {
 			t.Fatal(err)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -151,13 +150,9 @@ func (a *API) registerThread(handle func(string, func(*request) (any, error))) {
 		return a.board.RemoveDependency(r.Context(), r.call, r.task(), r.PathValue("other"))
 	})
 
-	handle("GET /api/v1/tasks/{task}/comments", func(r *request) (any, error) {
-		v, err := a.board.View(r.Context(), r.call, r.task())
-		if err != nil {
-			return nil, err
-		}
-		return r.part("comments", len(v.Comments), func(i int) (any, string) { return v.Comments[i], v.Comments[i].ID })
-	})
+	handle("GET /api/v1/tasks/{task}/comments", listOf("comments", func(r *request, page control.Page) ([]*control.Comment, string, error) {
+		return a.board.Comments(r.Context(), r.call, r.task(), page)
+	}))
 	handle("POST /api/v1/tasks/{task}/comments", func(r *request) (any, error) {
 		type body struct {
 			Body string `json:"body"`
@@ -172,13 +167,9 @@ func (a *API) registerThread(handle func(string, func(*request) (any, error))) {
 		return a.board.ReleaseMentions(r.Context(), r.call, r.PathValue("comment"))
 	})
 
-	handle("GET /api/v1/tasks/{task}/deliverables", func(r *request) (any, error) {
-		v, err := a.board.View(r.Context(), r.call, r.task())
-		if err != nil {
-			return nil, err
-		}
-		return r.part("deliverables", len(v.Deliverables), func(i int) (any, string) { return v.Deliverables[i], v.Deliverables[i].ID })
-	})
+	handle("GET /api/v1/tasks/{task}/deliverables", listOf("deliverables", func(r *request, page control.Page) ([]*control.Deliverable, string, error) {
+		return a.board.Deliverables(r.Context(), r.call, r.task(), page)
+	}))
 	handle("POST /api/v1/tasks/{task}/deliverables", func(r *request) (any, error) {
 		type body struct {
 			control.NewDeliverable
@@ -193,6 +184,9 @@ func (a *API) registerThread(handle func(string, func(*request) (any, error))) {
 	handle("POST /api/v1/blobs", a.putBlob)
 	a.registerContent(handle)
 
+	handle("GET /api/v1/tasks/{task}/handoffs", listOf("handoffs", func(r *request, page control.Page) ([]*control.Handoff, string, error) {
+		return a.board.Handoffs(r.Context(), r.call, r.task(), page)
+	}))
 	handle("POST /api/v1/tasks/{task}/handoffs", func(r *request) (any, error) {
 		type body struct {
 			control.NewHandoff
@@ -216,30 +210,6 @@ func (a *API) registerThread(handle func(string, func(*request) (any, error))) {
 	})
 }
 
-// part is a page of a list that is there as a whole, in the order of its ids.
-func (r *request) part(name string, n int, at func(i int) (any, string)) (any, error) {
-	q, err := r.query("limit", "cursor")
-	if err != nil {
-		return nil, err
-	}
-	most, err := limit(q["limit"])
-	if err != nil {
-		return nil, err
-	}
-	rows, last := []any{}, ""
-	for i := range n {
-		v, id := at(i)
-		if id <= q["cursor"] {
-			continue
-		}
-		if len(rows) == most {
-			return answer(name, rows, last), nil
-		}
-		rows, last = append(rows, v), id
-	}
-	return answer(name, rows, ""), nil
-}
-
 // maxBlob is how long a file may be.
 const maxBlob = 64 << 20
 
@@ -260,23 +230,16 @@ func (a *API) putBlob(r *request) (any, error) {
 // registerContent adds the download of what was delivered.
 func (a *API) registerContent(handle func(string, func(*request) (any, error))) {
 	handle("GET /api/v1/deliverables/{deliverable}/content", func(r *request) (any, error) {
-		kept, err := a.store.Record(r.Context(), "deliverable", r.PathValue("deliverable"))
+		d, err := a.board.Deliverable(r.Context(), r.call, r.PathValue("deliverable"))
 		if err != nil {
 			return nil, err
 		}
-		var d control.Deliverable
-		if err := decode(kept, &d.Version, &d); err != nil {
-			return nil, err
-		}
-		if _, err := a.board.Task(r.Context(), r.call, d.Task); err != nil {
-			return nil, err
-		}
-		got := content{text: []byte(d.Content), deliverable: &d}
+		got := content{text: []byte(d.Content), deliverable: d}
 		switch d.Kind {
 		case "url":
 			got.text = []byte(d.URL + "\n")
 		case "file":
-			if got.text, err = a.board.Blob(r.Context(), d.Hash); err != nil {
+			if got.text, err = a.board.Blob(r.Context(), r.call, d.Hash); err != nil {
 				return nil, err
 			}
 		}
@@ -310,9 +273,4 @@ func strictly(text json.RawMessage, to any) error {
 		return rest.Invalid("The body cannot be used: %s.", strings.TrimPrefix(err.Error(), "json: "))
 	}
 	return nil
-}
-
-// about reports whether an event is for somebody who has those projects.
-func about(e *control.Event, agent string, projects []string) bool {
-	return e.Workspace == workspace && (agent == "" || e.Agent == agent || slices.Contains(projects, e.Project))
 }

@@ -41,7 +41,7 @@ func (x *op) role(user, project string) (Role, error) {
 
 // need refuses a caller who may not do something in a project: read, comment
 // (and create tasks), edit (any task, not only an own one), manage (agents and
-// projects) or own.
+// projects) or own. To whom the project is closed it is not there.
 func (x *op) need(project, what string) error {
 	kind, id := x.By.Split()
 	switch kind {
@@ -55,17 +55,11 @@ func (x *op) need(project, what string) error {
 		if a.Admin == Retired {
 			return refuse(AgentNotActive, map[string]any{"admin": a.Admin}, "@%s is retired", a.Slug)
 		}
-		in := slices.Contains(a.Projects, project)
-		switch what {
-		case "read", "comment":
-			if in {
-				return nil
-			}
+		if project != "" && !slices.Contains(a.Projects, project) {
 			return refuse(NotFound, nil, "@%s has no such project", a.Slug)
-		case "edit":
-			if in && a.Role == "lead" {
-				return nil
-			}
+		}
+		if project != "" && (what == "read" || what == "comment" || what == "edit" && a.Role == "lead") {
+			return nil
 		}
 		return refuse(Forbidden, nil, "@%s may not %s here", a.Slug, what)
 	case "user":
@@ -76,6 +70,9 @@ func (x *op) need(project, what string) error {
 		least := map[string]Role{"read": Viewer, "comment": Member, "edit": Admin, "manage": Admin, "own": Owner}[what]
 		if r != "" && ranks[r] >= ranks[least] {
 			return nil
+		}
+		if r == "" && project != "" {
+			return refuse(NotFound, nil, "there is no such project") // for all that they may know
 		}
 		return refuse(Forbidden, map[string]any{"role": r, "needs": least}, "that takes the role %s, and yours is %q", least, r)
 	}
@@ -289,7 +286,7 @@ func (x *op) addUser(u *Person) error {
 	if err := x.freeName(u.Name); err != nil {
 		return err
 	}
-	if ranks[u.Role] == 0 {
+	if u.Role != "" && ranks[u.Role] == 0 {
 		return invalid("there is no role %q", u.Role)
 	}
 	x.add(u)
@@ -317,7 +314,8 @@ type NewUser struct {
 	Role                 Role
 }
 
-// CreateUser adds a human to the workspace.
+// CreateUser adds a human to the workspace. Without a role they see nothing
+// until a project has them as a member.
 func (b *Board) CreateUser(ctx context.Context, c Call, in NewUser) (*Person, error) {
 	return write(ctx, b, c, "user", func(x *op) (*Person, error) {
 		if err := x.need("", "own"); err != nil {
@@ -689,16 +687,6 @@ type AgentStatus struct {
 	Failing      bool       `json:"failing,omitempty"`
 	LastSignal   time.Time  `json:"last_signal,omitzero"`
 	Working      []string   `json:"working,omitempty"` // keys of tasks
-}
-
-// AgentStatus derives the status of an agent at the time of the call.
-func (b *Board) AgentStatus(ctx context.Context, c Call, agent string) (AgentStatus, error) {
-	x := b.view(ctx, c)
-	a, err := x.agent(agent)
-	if err != nil {
-		return AgentStatus{}, err
-	}
-	return x.status(a)
 }
 
 func (x *op) status(a *Agent) (st AgentStatus, err error) {

@@ -81,7 +81,7 @@ func TestReviews(t *testing.T) {
 		if err := w.RemoveUser(ctx, w.as("ann"), "rob"); err != nil {
 			t.Fatal(err)
 		}
-		inbox := ok[[]control.Waiting](w)(w.ReviewInbox(ctx, w.as("ann")))
+		inbox := w.inbox("ann")
 		if len(inbox) != 1 || inbox[0].Review.ID != r.ID {
 			t.Errorf("the owner's inbox: %+v", inbox)
 		}
@@ -94,7 +94,7 @@ func TestReviews(t *testing.T) {
 		}
 		f := func(who string, want int) {
 			t.Helper()
-			if got := ok[[]control.Waiting](w)(w.ReviewInbox(ctx, w.as(who))); len(got) != want {
+			if got := w.inbox(who); len(got) != want {
 				t.Errorf("%s has %d reviews, want %d", who, len(got), want)
 			}
 		}
@@ -116,7 +116,7 @@ func TestReviews(t *testing.T) {
 			w.wait(time.Hour)
 			w.state("WEB-1", want)
 			var told []string
-			for _, e := range ok[[]control.Event](w)(w.Feed(ctx, 0, 1000)) {
+			for _, e := range w.feed() {
 				if strings.HasPrefix(e.Type, "review.") {
 					told = append(told, strings.TrimPrefix(e.Type, "review."))
 				}
@@ -472,7 +472,7 @@ func TestBudgetsAndHooks(t *testing.T) {
 	w.state("WEB-1", control.Assigned)
 	fail = false
 	w.claim("writer", "WEB-1")
-	if list := ok[[]control.Event](w)(w.Feed(ctx, 0, 1000)); heard <= len(list)-1 || list[len(list)-1].Seq != int64(len(list)) {
+	if list := w.feed(); heard <= len(list)-1 || list[len(list)-1].Seq != int64(len(list)) {
 		t.Errorf("%d events, heard of %d", len(list), heard)
 	}
 }

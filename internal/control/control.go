@@ -267,6 +267,9 @@ func (x *op) add(e entity) {
 
 // put keeps what was changed in e.
 func (x *op) put(e entity) {
+	if t, is := e.(*Task); is {
+		t.UpdatedAt = x.At
+	}
 	x.known[e.kind()+"/"+e.header().ID] = e
 	if !slices.Contains(x.dirty, e) {
 		x.dirty = append(x.dirty, e)
@@ -361,23 +364,6 @@ func (t *Task) of(kind string, data map[string]any) Event {
 		e.Agent = t.Assignee.id()
 	}
 	return e
-}
-
-// Feed lists events of all workspaces in order, after a sequence number.
-func (b *Board) Feed(ctx context.Context, after int64, limit int) ([]Event, error) {
-	list, err := b.r.Events(ctx, after, limit)
-	return events(list, err)
-}
-
-// Activity lists the events about a project, task or agent of the workspace,
-// or of all of it, newest first: topic is "project/ID", "task/ID", "agent/ID"
-// or "".
-func (b *Board) Activity(ctx context.Context, c Call, topic string, before int64, limit int) ([]Event, error) {
-	if topic == "" {
-		topic = "workspace/" + c.Workspace
-	}
-	list, err := events(b.r.EventsOf(ctx, topic, before, limit))
-	return slices.DeleteFunc(list, func(e Event) bool { return e.Workspace != c.Workspace }), err
 }
 
 func events(kept []store.Event, err error) (list []Event, _ error) {

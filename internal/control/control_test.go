@@ -372,3 +372,22 @@ func open(t testing.TB) store.Store {
 	t.Cleanup(func() { st.Close() })
 	return st
 }
+
+func (w *world) inbox(who string) []control.Waiting {
+	w.Helper()
+	list, _, err := w.ReviewInbox(ctx, w.as(who), control.Page{Limit: 200})
+	if err != nil {
+		w.Fatal(err)
+	}
+	return list
+}
+
+// feed lists all that happened.
+func (w *world) feed() []control.Event {
+	w.Helper()
+	list, _, err := w.Feed(ctx, w.system(), 0, 1<<20)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return list
+}

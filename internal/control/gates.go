@@ -114,7 +114,7 @@ func (x *op) path(from, to string, seen map[string]bool) ([]string, error) {
 
 // addEdge makes t wait for another task.
 func (x *op) addEdge(t *Task, in DependsOn) error {
-	up, err := x.task(in.Task)
+	up, err := x.see(in.Task) // who passes on what it gives may read it
 	if err != nil {
 		return err
 	}
@@ -149,7 +149,7 @@ func (x *op) addEdge(t *Task, in DependsOn) error {
 
 // setParent puts t under another task.
 func (x *op) setParent(t *Task, ref string) error {
-	p, err := x.task(ref)
+	p, err := x.see(ref)
 	if err != nil {
 		return err
 	}

@@ -1,5 +1,11 @@
 package control
 
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
 // The kinds of records, and the keys that each is found under.
 
 func (*Workspace) kind() string   { return "workspace" }
@@ -21,7 +27,15 @@ func (w *Workspace) keys() []string { return []string{"all/" + w.ID} }
 
 func (p *Person) keys() []string { return []string{"name/" + p.Workspace + "/" + p.Name} }
 
-func (p *Project) keys() []string { return []string{"key/" + p.Workspace + "/" + p.Key} }
+func (p *Project) keys() []string {
+	keys := []string{"key/" + p.Workspace + "/" + p.Key, "of/" + string(p.Owner)}
+	for user := range p.Members {
+		if User(user) != p.Owner {
+			keys = append(keys, "of/"+string(User(user)))
+		}
+	}
+	return keys
+}
 
 func (a *Agent) keys() []string {
 	keys := []string{"slug/" + a.Workspace + "/" + a.Slug}
@@ -42,6 +56,8 @@ func (t *Task) keys() []string {
 	keys := []string{
 		"key/" + t.Workspace + "/" + t.Key,
 		"project/" + t.Project + "/" + string(t.State) + "/" + t.order(),
+		"rank/" + t.Project + "/" + string(t.State) + "/" + t.Rank + "/" + t.ID,
+		"updated/" + t.Project + "/" + backwards(t.UpdatedAt) + "/" + t.ID,
 	}
 	if t.Assignee != "" {
 		keys = append(keys, "assignee/"+string(t.Assignee)+"/"+string(t.State)+"/"+t.order())
@@ -74,7 +90,13 @@ func (a *Attempt) keys() []string {
 	return []string{"task/" + a.Task, "by/" + string(a.By)}
 }
 
-func (d *Deliverable) keys() []string { return []string{"task/" + d.Task} }
+func (d *Deliverable) keys() []string {
+	keys := []string{"task/" + d.Task}
+	if d.Kind == "file" {
+		keys = append(keys, "hash/"+d.Hash)
+	}
+	return keys
+}
 
 func (r *Review) keys() []string {
 	var keys []string
@@ -127,3 +149,6 @@ func (w *Wakeup) keys() []string {
 	}
 	return keys
 }
+
+// backwards writes a time so that the texts of later times sort first.
+func backwards(t time.Time) string { return fmt.Sprintf("%016x", math.MaxInt64-t.UnixMilli()) }

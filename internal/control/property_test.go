@@ -181,7 +181,7 @@ func (p *player) step() (string, error) {
 		return "release", err
 	case 20, 21, 22, 23:
 		who = p.pick(append(people, "boss")...)
-		inbox, err := p.ReviewInbox(ctx, p.as(who))
+		inbox, _, err := p.ReviewInbox(ctx, p.as(who), control.Page{Limit: 200})
 		if err != nil || len(inbox) == 0 {
 			return "inbox", err
 		}
@@ -361,7 +361,7 @@ func (p *player) check() string {
 	pending := map[string]int{}
 	inboxes := map[string]bool{}
 	for who := range p.ids {
-		inbox, err := p.ReviewInbox(ctx, p.as(who))
+		inbox, _, err := p.ReviewInbox(ctx, p.as(who), control.Page{Limit: 200})
 		if err != nil {
 			return err.Error()
 		}
@@ -446,7 +446,7 @@ func cycle(waits map[string][]string) string {
 }
 
 func (p *player) checkEvents() string {
-	list, err := p.Feed(ctx, p.seq, 1<<20)
+	list, _, err := p.Feed(ctx, p.system(), p.seq, 1<<20)
 	if err != nil {
 		return err.Error()
 	}

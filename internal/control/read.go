@@ -153,6 +153,9 @@ func (x *op) why(t *Task) (all []string, err error) {
 			say("@%s is %s", a.Slug, st.Connectivity)
 		}
 		if len(st.Working) >= a.Slots {
+			if st.Working, err = x.readable(st.Working); err != nil {
+				return nil, err
+			}
 			say("@%s is at capacity with %v", a.Slug, st.Working)
 		}
 	}
@@ -232,6 +235,7 @@ func (b *Board) View(ctx context.Context, c Call, task string) (*View, error) {
 	if err := cmp.Or(errs[:]...); err != nil {
 		return nil, err
 	}
+	v.Children = slices.DeleteFunc(v.Children, func(t *Task) bool { return x.need(t.Project, "read") != nil })
 	for _, d := range v.Dependencies {
 		if !d.PassDeliverables {
 			continue
@@ -243,6 +247,9 @@ func (b *Board) View(ctx context.Context, c Call, task string) (*View, error) {
 		v.Upstream = append(v.Upstream, *up)
 	}
 	if t.Parent != "" {
+		if _, err := x.see(t.Parent); Is(err, NotFound) {
+			return v, nil
+		}
 		if v.Parent, err = x.upstream(t.Parent, true); err != nil {
 			return nil, err
 		}
@@ -273,109 +280,6 @@ func (x *op) upstream(id string, brief bool) (*Upstream, error) {
 		u.Deliverables = append(u.Deliverables, d)
 	}
 	return u, nil
-}
-
-// Waiting is a review in somebody's inbox.
-type Waiting struct {
-	Review *Review `json:"review"`
-	Task   *Task   `json:"task,omitempty"`
-	Behind int     `json:"behind"` // tasks that wait for this one
-}
-
-// ReviewInbox lists the pending reviews that the caller is asked to decide:
-// overdue first, then by how much waits behind them, then the oldest.
-func (b *Board) ReviewInbox(ctx context.Context, c Call) ([]Waiting, error) {
-	x := b.view(ctx, c)
-	all, err := list[Review](x, "open/"+x.Workspace+"/", many)
-	if err != nil {
-		return nil, err
-	}
-	var inbox []Waiting
-	for _, r := range all {
-		who, err := x.deciders(r)
-		if err != nil {
-			return nil, err
-		}
-		if !slices.Contains(who, x.By) || r.Snoozed[x.By.id()].After(x.At) {
-			continue
-		}
-		w := Waiting{Review: r}
-		if r.Task != "" {
-			if w.Task, err = get[Task](x, r.Task); err != nil {
-				return nil, err
-			}
-			deps, err := list[Dependency](x, "on/"+r.Task, many)
-			if err != nil {
-				return nil, err
-			}
-			w.Behind = len(deps)
-		}
-		inbox = append(inbox, w)
-	}
-	overdue := func(r *Review) int {
-		if !r.DueAt.IsZero() && !x.At.Before(r.DueAt) {
-			return 0
-		}
-		return 1
-	}
-	slices.SortStableFunc(inbox, func(a, b Waiting) int {
-		return cmp.Or(cmp.Compare(overdue(a.Review), overdue(b.Review)), cmp.Compare(b.Behind, a.Behind), cmp.Compare(a.Review.ID, b.Review.ID))
-	})
-	return inbox, nil
-}
-
-// Tasks lists the tasks of a project that stand at one of the states, or at
-// any, in the order in which they are to be begun.
-func (b *Board) Tasks(ctx context.Context, c Call, project string, states []State, limit int) (all []*Task, err error) {
-	x := b.view(ctx, c)
-	p, err := x.project(project)
-	if err != nil {
-		return nil, err
-	}
-	if err := x.need(p.ID, "read"); err != nil {
-		return nil, err
-	}
-	if len(states) == 0 {
-		states = States()
-	}
-	for _, s := range states {
-		some, err := list[Task](x, "project/"+p.ID+"/"+string(s)+"/", limit-len(all))
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, some...)
-	}
-	return all, nil
-}
-
-// Task finds a task by key or id.
-func (b *Board) Task(ctx context.Context, c Call, ref string) (*Task, error) {
-	return b.view(ctx, c).see(ref)
-}
-
-// Agent finds an agent by slug or id.
-func (b *Board) Agent(ctx context.Context, c Call, ref string) (*Agent, error) {
-	return b.view(ctx, c).agent(ref)
-}
-
-// Project finds a project by key or id.
-func (b *Board) Project(ctx context.Context, c Call, ref string) (*Project, error) {
-	return b.view(ctx, c).project(ref)
-}
-
-// User finds a user by name or id.
-func (b *Board) User(ctx context.Context, c Call, ref string) (*Person, error) {
-	return b.view(ctx, c).user(ref)
-}
-
-// Review finds a review by id.
-func (b *Board) Review(ctx context.Context, c Call, id string) (*Review, error) {
-	x := b.view(ctx, c)
-	r, err := get[Review](x, id)
-	if err != nil {
-		return nil, err
-	}
-	return r, x.need(r.Project, "read")
 }
 
 // TaskOf finds the task of a state's entry, which is what keeps the engine from

@@ -209,6 +209,7 @@ type Task struct {
 	MaxAttempts        int             `json:"max_attempts"`
 	Source             *Source         `json:"source,omitempty"` // the state that waits for it
 	CreatedBy          Party           `json:"created_by"`
+	UpdatedAt          time.Time       `json:"updated_at"` // when anything of it changed
 
 	State       State      `json:"state"`
 	StateSince  time.Time  `json:"state_since"`

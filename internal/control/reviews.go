@@ -42,15 +42,6 @@ func (b *Board) PutBlob(ctx context.Context, data []byte) (string, error) {
 	})
 }
 
-// Blob returns the bytes that PutBlob kept under a hash.
-func (b *Board) Blob(ctx context.Context, hash string) ([]byte, error) {
-	r, err := b.r.Record(ctx, "blob", hash)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, refuse(NotFound, nil, "there are no bytes with the hash %s", hash)
-	}
-	return r.Data, err
-}
-
 // AddDeliverable posts an output, as the next version of its series. It never
 // changes afterwards.
 func (b *Board) AddDeliverable(ctx context.Context, c Call, task, token string, in NewDeliverable) (*Deliverable, error) {

@@ -127,7 +127,11 @@ func TestEachTriggerInEachState(t *testing.T) {
 			err := do(w, key, token)
 			after := ok[*control.Task](w)(w.Task(ctx, w.as("ann"), key))
 			happened := false
-			for _, e := range ok[[]control.Event](w)(w.Activity(ctx, w.as("ann"), "task/"+after.ID, 0, 1000)) {
+			events, _, failed := w.Activity(ctx, w.as("ann"), control.ActivityQuery{Task: after.ID, Limit: 200})
+			if failed != nil {
+				t.Fatal(failed)
+			}
+			for _, e := range events {
 				happened = happened || e.Type == "task."+string(trigger) && e.Data["from"] == string(s)
 			}
 			switch {

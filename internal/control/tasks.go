@@ -46,13 +46,18 @@ func (x *op) see(ref string) (*Task, error) {
 	if err != nil {
 		return nil, err
 	}
-	return t, x.need(t.Project, "read")
+	if err := x.need(t.Project, "read"); Is(err, NotFound) {
+		return nil, refuse(NotFound, nil, "there is no task %q", ref)
+	} else if err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 // toEdit finds a task for a caller who may change it and has seen its present
 // version.
 func (x *op) toEdit(ref string) (*Task, error) {
-	t, err := x.task(ref)
+	t, err := x.see(ref)
 	if err != nil {
 		return nil, err
 	}
