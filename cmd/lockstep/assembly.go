@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/lockstep-run/lockstep/internal/auth"
 	"github.com/lockstep-run/lockstep/internal/awsapi"
 	"github.com/lockstep-run/lockstep/internal/boardapi"
 	"github.com/lockstep-run/lockstep/internal/config"
@@ -96,7 +98,7 @@ func openServer(ctx context.Context, set settings) (_ *server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a.srv.url = "http://" + listener.Addr().String()
+	a.srv.url = a.set.signIn.scheme() + "://" + listener.Addr().String()
 	a.srv.onClose(func(context.Context) error { return ignoreClosed(listener.Close()) })
 
 	for _, step := range []func(context.Context) error{a.storage, a.integrations, a.engine, a.control, a.starters} {
@@ -124,7 +126,12 @@ func (a *assembly) storage(ctx context.Context) (err error) {
 	}
 	// By then the worker has ended, so that nobody else commits.
 	a.srv.onClose(func(ctx context.Context) error { return a.costs.Flush(ctx, commitTo(a.store)) })
-	a.key = seal.At(filepath.Join(a.set.data, seal.FileName))
+	a.key = seal.At(cmp.Or(a.set.signIn.masterKey, filepath.Join(a.set.data, seal.FileName)))
+	if a.set.signIn.on {
+		if err := a.key.Ready(); err != nil {
+			return err
+		}
+	}
 	a.files, err = objects.Open(ctx, a.set.objects, objects.Options{Dir: filepath.Join(a.set.data, "objects"), Region: a.set.scheme.Region})
 	return err
 }
@@ -324,7 +331,8 @@ type happened func(ctx context.Context, tx store.Tx, e *control.Event) error
 // has said so before.
 func (a *assembly) control(ctx context.Context) (err error) {
 	a.bell = feed.NewBell(a.worker)
-	a.board, err = boardapi.New(ctx, boardapi.Config{Store: a.store, Bell: a.bell, Log: a.set.log, Board: control.Config{
+	who := auth.Config{SignIn: a.set.signIn.on, PublicURL: a.publicURL, Key: a.key, Scheme: a.set.scheme, Log: a.set.log}
+	a.board, err = boardapi.New(ctx, boardapi.Config{Store: a.store, Bell: a.bell, Log: a.set.log, Auth: who, Board: control.Config{
 		Happened: func(ctx context.Context, tx store.Tx, e *control.Event) error {
 			for _, tell := range a.happened {
 				if err := tell(ctx, tx, e); err != nil {
@@ -337,7 +345,9 @@ func (a *assembly) control(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	a.srv.auth = a.board.Auth()
 	a.runUntilClose(a.board.Run)
+	a.runUntilClose(a.srv.auth.Run)
 	return nil
 }
 
@@ -377,17 +387,19 @@ func (a *assembly) serve(listener net.Listener) error {
 	a.schedules.Register(mux)
 	a.triggers.Register(mux)
 	a.board.Register(mux, stopping)
+	a.srv.auth.Register(mux)
 	for _, path := range fn.Paths {
 		mux.Handle(path, endFunctionPollsWith(stopping, a.functions))
 	}
-	mux.Handle("GET /{$}", welcome{a.publicURL(), a.set.scheme, a.set.data})
-	handler, err := withObjects(mux, a.files, a.set.log)
+	mux.Handle("GET /{$}", welcome{a.publicURL(), a.set.scheme, a.set.data, a.set.signIn.on})
+	handler, isS3, err := withObjects(mux, a.files, a.set.log)
 	if err != nil {
 		return err
 	}
+	a.srv.routes = mux
 
 	web := &http.Server{
-		Handler:           onlyOwnPages(handler),
+		Handler:           a.srv.auth.Gate(auth.Doors{Mux: mux, IsS3: isS3, MaxBody: a.api.MaxBody()}, handler),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       2 * time.Minute, // not shorter than a long poll: when it is over, so is the request
 		IdleTimeout:       2 * time.Minute,
@@ -396,7 +408,12 @@ func (a *assembly) serve(listener net.Listener) error {
 	}
 	a.srv.onClose(func(ctx context.Context) error { return shutDown(ctx, web) })
 	go func() {
-		if err := web.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		serve := func() error { return web.Serve(listener) }
+		if cert := a.set.signIn.cert; cert != nil {
+			web.TLSConfig = &tls.Config{GetCertificate: cert.get, MinVersion: tls.VersionTLS12}
+			serve = func() error { return web.ServeTLS(listener, "", "") }
+		}
+		if err := serve(); !errors.Is(err, http.ErrServerClosed) {
 			a.srv.fail(fmt.Errorf("serve %s: %w", a.srv.url, err))
 		}
 	}()

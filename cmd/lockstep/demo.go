@@ -59,6 +59,9 @@ demo runs, or while none does.`,
 			if err != nil {
 				return err
 			}
+			if err := requireLoopback(s.listen); err != nil {
+				return err
+			}
 			if d.model, err = chooseModel(modelName, os.Getenv); err != nil {
 				return err
 			}

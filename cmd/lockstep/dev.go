@@ -49,6 +49,9 @@ accepted is on disk before it answers, and goes on after a restart or a crash.`,
 			if err != nil {
 				return err
 			}
+			if err := requireLoopback(s.listen); err != nil {
+				return err
+			}
 			if mockConfig != "" {
 				if s.mocks, err = mock.Load(mockConfig); err != nil {
 					return &exitError{exitUsage, err}
@@ -227,7 +230,7 @@ func (f *serverFlags) settings(flags *pflag.FlagSet) (settings, error) {
 		}
 		s.data = strings.TrimPrefix(dir, "//")
 	}
-	return s, requireLoopback(s.listen)
+	return s, nil
 }
 
 // publicURL reads --public-url; "" stays "".

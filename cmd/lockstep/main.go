@@ -60,7 +60,7 @@ It is one program that keeps everything in one file.`,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		newDemoCommand(), newDevCommand(), newExampleCommand(),
+		newDemoCommand(), newDevCommand(), newServeCommand(), newExampleCommand(),
 		newValidateCommand(), newTestCommand(), newImportCommand(), newBenchCommand(),
 		newFnCommand(), newConnectionCommand(), newScheduleCommand(), newTriggerCommand(),
 		newProjectCommand(), newAgentCommand(), newTaskCommand(), newReviewCommand(),

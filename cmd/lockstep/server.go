@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/lockstep-run/lockstep/internal/arn"
+	"github.com/lockstep-run/lockstep/internal/auth"
 	"github.com/lockstep-run/lockstep/internal/awsapi"
 	"github.com/lockstep-run/lockstep/internal/config"
 	"github.com/lockstep-run/lockstep/internal/connection"
@@ -52,6 +53,7 @@ type settings struct {
 	retention time.Duration  // of Express executions that have ended
 	egress    *egress.Policy // where state machines may call; nil: what is public
 	objects   string         // where they are, see objects.Open; "": in the data directory
+	signIn    signIn         // the zero one: for one developer, without
 
 	connections []connection.Spec // declared, with their secrets
 	schedules   []schedule.Spec   // declared
@@ -67,6 +69,9 @@ type server struct {
 	url    string // http://host:port
 	data   string // directory
 	scheme arn.Scheme
+
+	auth   *auth.Auth     // who knows the callers
+	routes *http.ServeMux // what it answers
 
 	failed   chan error   // has the reason when the server ends by itself
 	reload   func() error // reads what the configuration says of functions again

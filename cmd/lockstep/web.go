@@ -6,7 +6,6 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -64,15 +63,15 @@ func allowTime(next http.Handler) http.Handler {
 }
 
 // withObjects serves S3 beside everything else, where the objects are in a
-// directory.
-func withObjects(next http.Handler, files objects.Store, log *slog.Logger) (http.Handler, error) {
+// directory. wants says which requests are for it; nil: none.
+func withObjects(next http.Handler, files objects.Store, log *slog.Logger) (_ http.Handler, wants func(*http.Request) bool, _ error) {
 	dir, ok := files.(*objects.Dir)
 	if !ok {
-		return next, nil
+		return next, nil, nil
 	}
 	buckets, err := s3.New(dir, log)
 	if err != nil {
-		return nil, fmt.Errorf("serve objects: %w", err)
+		return nil, nil, fmt.Errorf("serve objects: %w", err)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s3.Wants(r) {
@@ -80,31 +79,7 @@ func withObjects(next http.Handler, files objects.Store, log *slog.Logger) (http
 			return
 		}
 		next.ServeHTTP(w, r)
-	}), nil
-}
-
-// onlyOwnPages refuses what a page of some other site makes a browser send. There
-// is no sign-in, so the browser of whoever runs the server could otherwise be
-// used against it. A browser names the page's site in Origin; a site that has
-// pointed its own name at this machine names itself, so the name must be local.
-// Programs send no Origin and may use any Host.
-func onlyOwnPages(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if origin := r.Header.Get("Origin"); origin != "" && !isOwn(origin, r.Host) {
-			http.Error(w, "Requests from pages of other sites are refused.", http.StatusForbidden)
-			return
-		}
-		if site := r.Header.Get("Sec-Fetch-Site"); site == "cross-site" && r.Method != http.MethodGet {
-			http.Error(w, "Requests from pages of other sites are refused.", http.StatusForbidden)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-func isOwn(origin, host string) bool {
-	u, err := url.Parse(origin)
-	return err == nil && u.Host == host && isLoopback(u.Hostname())
+	}), s3.Wants, nil
 }
 
 // welcome is the page for people who open the server's address.
@@ -112,6 +87,7 @@ type welcome struct {
 	URL    string
 	Scheme arn.Scheme
 	Data   string
+	SignIn bool // others may look at it
 }
 
 var welcomePage = template.Must(template.New("").Parse(`<!doctype html>
@@ -127,15 +103,15 @@ dt { float: left; clear: left; width: 6rem; opacity: .7 }
 </style>
 <h1>Lockstep is running</h1>
 <p>This server answers the AWS Step Functions API at this address. Point the AWS CLI or any AWS SDK at it;
-while it runs for development, every region and all credentials do.</p>
-<pre>export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION={{.Scheme.Region}}
+{{if .SignIn}}it takes the access keys that <code>lockstep key new access</code> makes.{{else}}while it runs for development, every region and all credentials do.{{end}}</p>
+<pre>export AWS_ACCESS_KEY_ID={{if .SignIn}}… AWS_SECRET_ACCESS_KEY=…{{else}}local AWS_SECRET_ACCESS_KEY=local{{end}} AWS_REGION={{.Scheme.Region}}
 export AWS_ENDPOINT_URL={{.URL}}
 aws stepfunctions list-state-machines --endpoint-url $AWS_ENDPOINT_URL</pre>
-<dl>
+{{if not .SignIn}}<dl>
 <dt>Account</dt><dd>{{.Scheme.Account}}</dd>
 <dt>Region</dt><dd>{{.Scheme.Region}}</dd>
 <dt>Data</dt><dd>{{.Data}}</dd>
-</dl>
+</dl>{{end}}
 <p><a href="/healthz">/healthz</a>, <a href="/readyz">/readyz</a> and <a href="/metrics">/metrics</a> are for machines.</p>
 </html>
 `))

@@ -350,10 +350,13 @@ func (s *Server) maxBodyOf(action string) int {
 	case "GetActivityTask":
 		return maxPollBody
 	case "StartExecution", "StartSyncExecution", "SendTaskSuccess":
-		return maxBody + 2*(s.maxPayload-maxPayload)
+		return s.MaxBody()
 	}
 	return maxBody
 }
+
+// MaxBody is how long a request for any action may be, in bytes.
+func (s *Server) MaxBody() int { return maxBody + 2*(s.maxPayload-maxPayload) }
 
 // readAll appends what src holds to buf, up to limit bytes.
 func readAll(src io.Reader, buf []byte, limit int) ([]byte, error) {

@@ -17,24 +17,22 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lockstep-run/lockstep/internal/auth"
 	"github.com/lockstep-run/lockstep/internal/control"
 	"github.com/lockstep-run/lockstep/internal/feed"
 	"github.com/lockstep-run/lockstep/internal/rest"
 	"github.com/lockstep-run/lockstep/internal/store"
 )
 
-// workspace is the only one as long as nobody signs in, and local the user that
-// whoever sits at this machine is in it: its owner.
-const (
-	workspace = "local"
-	local     = "local"
-)
+// workspace is the only one so far.
+const workspace = "local"
 
 // Config is what an API needs.
 type Config struct {
 	Store control.Reader // what the board is kept in
 	Bell  *feed.Bell     // what writes to it, and tells of it
 	Board control.Config // what the board asks of others
+	Auth  auth.Config    // how callers are known; the board and the store are filled in
 	Log   *slog.Logger
 }
 
@@ -43,8 +41,8 @@ type API struct {
 	board *control.Board
 	store control.Reader
 	log   *slog.Logger
-	bell  *feed.Bell    // through which all is written
-	user  control.Party // who calls without a key
+	bell  *feed.Bell // through which all is written
+	auth  *auth.Auth
 
 	mu   sync.Mutex
 	seen map[string]time.Time // when an agent's last sign of life was passed on
@@ -58,16 +56,48 @@ func New(ctx context.Context, cfg Config) (*API, error) {
 	if a.board, err = control.New(cfg.Store, a.bell, cfg.Board); err != nil {
 		return nil, err
 	}
-	c := control.Call{Workspace: workspace, By: control.System, At: time.Now()}
-	u, err := a.board.User(ctx, c, local)
-	if control.Is(err, control.NotFound) {
-		_, u, err = a.board.CreateWorkspace(ctx, c, "Local", local)
+	cfg.Auth.Store, cfg.Auth.Write, cfg.Auth.Board, cfg.Auth.Workspace = cfg.Store, a.bell, a.board, workspace
+	if cfg.Auth.Log == nil {
+		cfg.Auth.Log = cfg.Log
 	}
-	if err != nil {
+	if cfg.Auth.Owner, err = a.owner(ctx); err != nil {
 		return nil, err
 	}
-	a.user = control.User(u.ID)
+	a.auth = auth.New(cfg.Auth)
 	return a, nil
+}
+
+// owner is the id of the user whom somebody at this machine is without sign-in:
+// the one that was made with the workspace, or its first owner.
+func (a *API) owner(ctx context.Context) (string, error) {
+	c := control.Call{Workspace: workspace, By: control.System, At: time.Now()}
+	u, err := a.board.User(ctx, c, auth.LocalUser)
+	if err == nil && u.Role == control.Owner && !u.Removed {
+		return u.ID, nil
+	}
+	if err != nil && !control.Is(err, control.NotFound) {
+		return "", err
+	}
+	page := control.Page{}
+	for {
+		users, next, err := a.board.Users(ctx, c, page)
+		if err != nil {
+			return "", err
+		}
+		for _, u := range users {
+			if u.Role == control.Owner {
+				return u.ID, nil
+			}
+		}
+		if page.Cursor = next; next == "" {
+			break
+		}
+	}
+	_, u, err = a.board.CreateWorkspace(ctx, c, "Local", auth.LocalUser)
+	if err != nil {
+		return "", err
+	}
+	return u.ID, nil
 }
 
 // Board is what the API is a door to.
@@ -116,6 +146,7 @@ func sleep(ctx context.Context, d time.Duration, early <-chan struct{}) bool {
 type request struct {
 	*http.Request
 	a    *API
+	who  *auth.Principal
 	call control.Call
 }
 
@@ -170,8 +201,7 @@ func read[T any](r *request) (in T, err error) {
 	return in, rest.Read(r.Request, &in)
 }
 
-// Identify finds out who calls, for doors beside this one: by the key that is
-// sent as Authorization: Bearer, or without one the user at this machine. Its
+// Identify finds out who calls, for doors beside this one, see auth.Identify. Its
 // errors are answers, see rest.Fail.
 func (a *API) Identify(r *http.Request) (control.Call, error) {
 	q, err := a.identify(r)
@@ -181,19 +211,17 @@ func (a *API) Identify(r *http.Request) (control.Call, error) {
 	return q.call, nil
 }
 
+// Auth is who knows the callers.
+func (a *API) Auth() *auth.Auth { return a.auth }
+
 // identify finds out who calls and how.
 func (a *API) identify(r *http.Request) (*request, error) {
-	q := &request{Request: r, a: a, call: control.Call{Workspace: workspace, By: a.user, At: time.Now()}}
-	if auth := r.Header.Get("Authorization"); auth != "" {
-		scheme, key, _ := strings.Cut(auth, " ")
-		if !strings.EqualFold(scheme, "Bearer") {
-			return nil, unauthorized("Send the agent's key as Authorization: Bearer KEY.")
-		}
-		agent, err := a.agentOf(r.Context(), strings.TrimSpace(key))
-		if err != nil {
-			return nil, err
-		}
-		q.call.By = control.AgentParty(agent)
+	p, err := a.auth.Identify(r)
+	if err != nil {
+		return nil, err
+	}
+	q := &request{Request: r, a: a, who: p, call: p.Call(workspace, time.Now())}
+	if agent := q.agent(); agent != "" {
 		if err := a.alive(r.Context(), q.call, agent); err != nil {
 			return nil, err
 		}
@@ -212,10 +240,6 @@ func (a *API) identify(r *http.Request) (*request, error) {
 		q.call.Version = v
 	}
 	return q, nil
-}
-
-func unauthorized(text string) error {
-	return &rest.Error{Status: http.StatusUnauthorized, Code: "unauthorized", Message: text}
 }
 
 // alive passes a sign of life on, unless it has just done so.
@@ -258,21 +282,10 @@ func (a *API) said(r *http.Request, err error) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &refused):
-		return &rest.Error{Status: refused.Code.Status(), Code: string(refused.Code), Message: sentence(refused.Message), Details: refused.Details}
+		return &rest.Error{Status: refused.Code.Status(), Code: string(refused.Code), Message: rest.Sentence(refused.Message), Details: refused.Details}
 	case errors.As(err, &known), errors.Is(err, store.ErrNotFound):
 		return err
 	}
 	a.log.Error("a call of the board failed", "method", r.Method, "path", r.URL.Path, "error", err)
 	return err
-}
-
-// sentence writes a refusal as the other answers are written.
-func sentence(text string) string {
-	if text == "" {
-		return text
-	}
-	if c := text[0]; 'a' <= c && c <= 'z' {
-		text = string(c-'a'+'A') + text[1:]
-	}
-	return strings.TrimSuffix(text, ".") + "."
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"time"
 
 	"github.com/lockstep-run/lockstep/internal/control"
@@ -32,33 +31,6 @@ const (
 func keyHash(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return hex.EncodeToString(sum[:])
-}
-
-// agentOf finds the agent whose key it is.
-func (a *API) agentOf(ctx context.Context, key string) (string, error) {
-	const wrong = "There is no such key. lockstep agent key makes one."
-	if len(key) < len(keyPrefix) || len(key) > 200 {
-		return "", unauthorized(wrong)
-	}
-	r, err := a.store.Record(ctx, keyKind, keyHash(key))
-	if errors.Is(err, store.ErrNotFound) {
-		return "", unauthorized(wrong)
-	}
-	if err != nil {
-		return "", err
-	}
-	var k Key
-	if err := json.Unmarshal(r.Data, &k); err != nil {
-		return "", err
-	}
-	agent, err := a.board.Agent(ctx, control.Call{Workspace: workspace, By: control.System}, k.Agent)
-	if err != nil {
-		return "", err
-	}
-	if agent.Admin == control.Retired {
-		return "", unauthorized("The agent of this key is retired.")
-	}
-	return agent.ID, nil
 }
 
 // newKey makes a key for an agent.
@@ -127,9 +99,12 @@ func (a *API) revoke(r *request) (any, error) {
 	})
 }
 
-// managed is the agent of the path, for a person.
+// managed is the agent of the path, for who may manage it.
 func (r *request) managed() (*control.Agent, error) {
 	if err := r.people(); err != nil {
+		return nil, err
+	}
+	if err := r.a.board.MayManage(r.Context(), r.call, r.PathValue("agent")); err != nil {
 		return nil, err
 	}
 	return r.a.board.Agent(r.Context(), r.call, r.PathValue("agent"))
@@ -142,6 +117,7 @@ func (r *request) tell(ctx context.Context, tx store.Tx, kind string, agent *con
 	if err != nil {
 		return err
 	}
-	_, err = tx.AddEvent(ctx, store.Event{At: e.At.UnixMilli(), Type: kind, Topics: []string{"workspace/" + workspace, "agent/" + agent.ID}, Data: data})
+	topics := []string{"workspace/" + workspace, "agent/" + agent.ID, control.AuditTopic}
+	_, err = tx.AddEvent(ctx, store.Event{At: e.At.UnixMilli(), Type: kind, Topics: topics, Data: data})
 	return err
 }

@@ -188,7 +188,7 @@ func (a *API) wakeAgent(r *request) (any, error) {
 
 func (a *API) me(r *request) (any, error) {
 	if r.agent() == "" {
-		u, err := a.board.User(r.Context(), r.call, local)
+		u, err := a.board.User(r.Context(), r.call, r.who.Name)
 		return map[string]any{"user": u}, err
 	}
 	return a.board.AgentWithStatus(r.Context(), r.call, r.agent())
@@ -278,7 +278,7 @@ func (a *API) decideAll(r *request) (any, error) {
 		var refused *control.Error
 		switch {
 		case errors.As(err, &refused):
-			results = append(results, result{Review: d.Review, Error: map[string]any{"code": refused.Code, "message": sentence(refused.Message)}})
+			results = append(results, result{Review: d.Review, Error: map[string]any{"code": refused.Code, "message": rest.Sentence(refused.Message)}})
 		case err != nil:
 			return nil, err
 		default:

@@ -21,8 +21,13 @@ func (x *op) sees(project string) (bool, error) {
 // everywhere reports whether the caller may read every project there is, and
 // those to come.
 func (x *op) everywhere() (bool, error) {
-	if !x.By.isUser() {
-		return x.By == System, nil
+	switch kind, _ := x.By.Split(); kind {
+	case "system":
+		return true, nil
+	case "service":
+		return slices.Contains(x.Scopes, "read"), nil
+	case "agent":
+		return false, nil
 	}
 	r, err := x.role(x.By.id(), "")
 	return r != "", err

@@ -26,6 +26,7 @@ func reads(w *world, c control.Call, ref string) map[string]func() (any, error) 
 		"Agent":           func() (any, error) { return one(w.Agent(ctx, c, ref)) },
 		"AgentStatus":     func() (any, error) { return one(w.AgentStatus(ctx, c, ref)) },
 		"AgentWithStatus": func() (any, error) { return one(w.AgentWithStatus(ctx, c, ref)) },
+		"MayManage":       func() (any, error) { return nil, w.MayManage(ctx, c, ref) },
 		"User":            func() (any, error) { return one(w.User(ctx, c, ref)) },
 		"Review":          func() (any, error) { return one(w.Review(ctx, c, ref)) },
 		"Deliverable":     func() (any, error) { return one(w.Deliverable(ctx, c, ref)) },
@@ -74,7 +75,7 @@ func reads(w *world, c control.Call, ref string) map[string]func() (any, error) 
 var others = strings.Fields(`AcceptHandoff AddDeliverable AddDependency AnswerBlock Assign Block BudgetChanged Cancel Claim Comment
 	CreateAgent CreateProject CreateTask CreateUser CreateWorkspace Decide DeclineHandoff Delegate EndWait Fail Fetch In KeepAlive Newest Next
 	NotSent OfferHandoff Pause Progress PutBlob Queued Release ReleaseMentions RemoveDependency RemoveUser Reopen RequestReview Resume Retire
-	Retry Sent SetRole Signal Snooze Submit Sweep TaskOf Unassign Unblock Update UpdateProject Wake Withdraw`)
+	Retry Sent SetRole Signal Snooze Submit Sweep TaskOf Unassign Unblock Update UpdateProject UpdateUser Wake Withdraw`)
 
 func TestEveryReadIsOneOrTheOther(t *testing.T) {
 	w := start(t)

@@ -75,6 +75,11 @@ func (x *op) need(project, what string) error {
 			return refuse(NotFound, nil, "there is no such project") // for all that they may know
 		}
 		return refuse(Forbidden, map[string]any{"role": r, "needs": least}, "that takes the role %s, and yours is %q", least, r)
+	case "service":
+		if scope := scopes[what]; scope != "" && slices.Contains(x.Scopes, scope) {
+			return nil
+		}
+		return refuse(Forbidden, map[string]any{"scopes": x.Scopes}, "the key has not the scope for that")
 	}
 	return refuse(Forbidden, nil, "%q is nobody who may do that", x.By)
 }
@@ -342,6 +347,11 @@ func (b *Board) SetRole(ctx context.Context, c Call, user, project string, role 
 			if err := x.need("", "own"); err != nil {
 				return struct{}{}, err
 			}
+			if role != Owner {
+				if err := x.keepOwner(u); err != nil {
+					return struct{}{}, err
+				}
+			}
 			u.Role = role
 			x.put(u)
 		} else {
@@ -380,6 +390,9 @@ func (b *Board) RemoveUser(ctx context.Context, c Call, user string) error {
 		}
 		u, err := x.user(user)
 		if err != nil {
+			return struct{}{}, err
+		}
+		if err := x.keepOwner(u); err != nil {
 			return struct{}{}, err
 		}
 		projects, err := list[Project](x, "key/"+x.Workspace+"/", many)

@@ -24,6 +24,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -112,6 +113,7 @@ type Call struct {
 	At        time.Time // now
 	Version   int64     // of the record in question as the caller saw it; 0: whatever it is
 	Key       string    // idempotency key: a repeated call gets the first one's answer; "": none
+	Scopes    []string  // of a service key: read, comment, edit, manage; others are not the board's
 }
 
 // entity is a record as the board sees it.
@@ -329,6 +331,10 @@ type Notice struct {
 	Key  string  `json:"key"`
 }
 
+// AuditTopic is what events about users, their roles and their keys are found
+// under.
+const AuditTopic = "audit"
+
 // emit appends to the feed.
 func (x *op) emit(e Event) error {
 	e.At, e.By = x.At, x.By
@@ -340,6 +346,9 @@ func (x *op) emit(e Event) error {
 		if t[1] != "" {
 			topics = append(topics, t[0]+t[1])
 		}
+	}
+	if strings.HasPrefix(e.Type, "user.") {
+		topics = append(topics, AuditTopic)
 	}
 	data, err := json.Marshal(e)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 )
 
 // Party is who does something or is asked to: "user:ID", "agent:ID",
-// "role:ROLE" (whoever has it in the project), "lead" (any lead agent of the
+// "service:ID" (a service key, which is never asked to), "role:ROLE" (whoever has it in the project), "lead" (any lead agent of the
 // project) or "system". Where operations take one, "@name" and "user:NAME" or
 // "agent:SLUG" do as well.
 type Party string

@@ -3,6 +3,7 @@
 package rest
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -117,11 +118,33 @@ func Fail(w http.ResponseWriter, err error) {
 	Write(w, known.Status, map[string]any{"error": said})
 }
 
-// Local lets only this machine in: programs on it, and pages that were opened
-// under one of its own names. There is no sign-in to tell others apart.
+// Sentence writes a refusal as the other answers are written.
+func Sentence(text string) string {
+	if text == "" {
+		return text
+	}
+	if c := text[0]; 'a' <= c && c <= 'z' {
+		text = string(c-'a'+'A') + text[1:]
+	}
+	return strings.TrimSuffix(text, ".") + "."
+}
+
+type admitted struct{}
+
+// Admit is ctx of a request that may come in from anywhere: whoever stands in
+// front has seen who calls.
+func Admit(ctx context.Context) context.Context { return context.WithValue(ctx, admitted{}, true) }
+
+// Admitted reports whether Admit has made ctx.
+func Admitted(ctx context.Context) bool { return ctx.Value(admitted{}) != nil }
+
+// Local lets only this machine in, and who was admitted: programs on it, and
+// pages that were opened under one of its own names. Without sign-in nothing else
+// tells others apart, and with it a handler that no gate stands before is not
+// open to the world.
 func Local(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !isLocal(r.RemoteAddr) || !isLocal(r.Host) {
+		if !Admitted(r.Context()) && !IsLocal(r) {
 			Fail(w, &Error{Status: http.StatusForbidden, Code: "forbidden", Message: "This is for this machine only; use http://127.0.0.1 or http://localhost."})
 			return
 		}
@@ -129,8 +152,12 @@ func Local(next http.Handler) http.Handler {
 	})
 }
 
-// isLocal reports whether a host, maybe with a port, is this machine.
-func isLocal(host string) bool {
+// IsLocal reports whether a request is from this machine and to one of its own
+// names.
+func IsLocal(r *http.Request) bool { return IsLocalHost(r.RemoteAddr) && IsLocalHost(r.Host) }
+
+// IsLocalHost reports whether a host, maybe with a port, is this machine.
+func IsLocalHost(host string) bool {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}

@@ -54,6 +54,13 @@ type Key struct {
 // when something is sealed for the first time.
 func At(path string) *Key { return &Key{path: path} }
 
+// Ready reads the key, or makes it if it is not there, so that what is wrong with
+// it shows at once.
+func (k *Key) Ready() error {
+	_, _, err := k.load(true)
+	return err
+}
+
 // Seal makes plain unreadable. The name is what the secret belongs to, such as
 // "connection/stripe"; it is needed to open it. The error names the file.
 func (k *Key) Seal(name string, plain []byte) ([]byte, error) {
