@@ -389,7 +389,7 @@ func (a *assembly) serve(listener net.Listener) error {
 	a.board.Register(mux, stopping)
 	a.srv.auth.Register(mux)
 	for _, path := range fn.Paths {
-		mux.Handle(path, endFunctionPollsWith(stopping, a.functions))
+		mux.Handle(path, endFunctionPollsWith(stopping, withKeyOfFunctions(a.functions)))
 	}
 	mux.Handle("GET /{$}", welcome{a.publicURL(), a.set.scheme, a.set.data, a.set.signIn.on})
 	handler, isS3, err := withObjects(mux, a.files, a.set.log)

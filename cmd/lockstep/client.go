@@ -15,13 +15,14 @@ import (
 // signatures. It knows no more than the demo needs; an SDK would double the time
 // that the first build takes.
 type client struct {
-	url  string
-	http *http.Client
+	url   string
+	http  *http.Client
+	token string // that it calls with; "": none
 }
 
 func newClient(url string) *client {
 	// The server is on this machine: a proxy has no part in it.
-	return &client{url, &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32, IdleConnTimeout: time.Minute}}}
+	return &client{url: url, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32, IdleConnTimeout: time.Minute}}}
 }
 
 // apiError is an error that the API answered with.
@@ -50,6 +51,9 @@ func (c *client) call(ctx context.Context, action string, in, out any) error {
 	}
 	req.Header.Set("Content-Type", "application/x-amz-json-1.0")
 	req.Header.Set("X-Amz-Target", "AWSStepFunctions."+action)
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
 	res, err := c.http.Do(req)
 	if err != nil {
 		return fmt.Errorf("%s: %w", action, err)

@@ -70,7 +70,11 @@ The exit code is 1 when something could not be copied, and otherwise 0.`,
 				return usageError("--to must be the address of a server, such as http://%s", defaultListen)
 			}
 			to = strings.TrimSuffix(to, "/")
-			im.from, im.to = patient{signedClient{aws}}, patient{newClient(to)}
+			target := newClient(to)
+			if target.token, err = tokenFor(to, ""); err != nil {
+				return err
+			}
+			im.from, im.to = patient{signedClient{aws}}, patient{target}
 			im.out = cmd.OutOrStdout()
 			fmt.Fprintf(im.out, "from  %s\nto    %s\n", endpoint.Redacted(), to)
 			return im.run(cmd.Context())

@@ -64,7 +64,8 @@ It is one program that keeps everything in one file.`,
 		newValidateCommand(), newTestCommand(), newImportCommand(), newBenchCommand(),
 		newFnCommand(), newConnectionCommand(), newScheduleCommand(), newTriggerCommand(),
 		newProjectCommand(), newAgentCommand(), newTaskCommand(), newReviewCommand(),
-		newUsageCommand(), newPricesCommand(), newVersionCommand())
+		newUsageCommand(), newPricesCommand(),
+		newLoginCommand(), newLogoutCommand(), newUserCommand(), newKeyCommand(), newVersionCommand())
 	return root
 }
 

@@ -22,13 +22,15 @@ type restClient struct {
 	url  string
 	json bool // print answers as they come
 
-	header http.Header // of each call; nil: none
+	tokenFile string      // has the token to call with; "": see tokenFor
+	header    http.Header // of each call; nil: none
 }
 
 func (c *restClient) register(flags *pflag.FlagSet) {
 	flags.StringVar(&c.url, "url", "http://"+defaultListen, "`URL` of the server")
 	flags.BoolVar(&c.json, "json", false, "print JSON, for programs")
-	withEnv(flags, "url")
+	flags.StringVar(&c.tokenFile, "token-file", "", "`file` with the token to call with (default: "+tokenVariable+", else that of lockstep login)")
+	withEnv(flags, "url", "token-file")
 }
 
 // call makes one call and returns the answer, which it also decodes into out
@@ -56,8 +58,27 @@ func (c *restClient) call(ctx context.Context, method, path string, in, out any)
 	for name, values := range c.header {
 		req.Header[name] = values
 	}
-	// The server is on this machine: a proxy has no part in it.
-	client := http.Client{Transport: &http.Transport{}, Timeout: 2 * time.Minute}
+	if req.Header.Get("Authorization") == "" {
+		token, err := tokenFor(c.url, c.tokenFile)
+		if err != nil {
+			return nil, err
+		}
+		if token != "" {
+			req.Header.Set("Authorization", "Bearer "+token)
+		}
+	}
+	return send(req, nil, out)
+}
+
+// send makes a request and returns the answer, which it also decodes into out
+// unless that is nil. Nothing of the request is in the error.
+func send(req *http.Request, jar http.CookieJar, out any) ([]byte, error) {
+	transport := &http.Transport{} // a server on this machine: a proxy has no part in it
+	if !isLoopback(req.URL.Hostname()) {
+		transport.Proxy = http.ProxyFromEnvironment
+	}
+	client := http.Client{Transport: transport, Timeout: 2 * time.Minute, Jar: jar}
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // keys stay here
 	defer client.CloseIdleConnections()
 	res, err := client.Do(req)
 	if err != nil {
@@ -75,6 +96,9 @@ func (c *restClient) call(ctx context.Context, method, path string, in, out any)
 			} `json:"error"`
 		}
 		if json.Unmarshal(text, &failed) == nil && failed.Error.Message != "" {
+			if res.StatusCode == http.StatusUnauthorized && req.Header.Get("Authorization") == "" && jar == nil {
+				return nil, fmt.Errorf("you are not signed in to %s: lockstep login %[1]s does that", originOf(req.URL.String()))
+			}
 			return nil, errors.New(failed.Error.Message)
 		}
 		return nil, fmt.Errorf("the server answered %s", res.Status)

@@ -48,6 +48,13 @@ func (a *serverAddress) call(ctx context.Context, method, path string, body []by
 	if err != nil {
 		return fmt.Errorf("ask %s: %w", address, err)
 	}
+	token, err := tokenFor(address, "")
+	if err != nil {
+		return err
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
 	res, err := newClient(address).http.Do(req)
 	if err != nil {
 		return fmt.Errorf("ask the server: %w", err)

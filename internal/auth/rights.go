@@ -1,7 +1,9 @@
 package auth
 
 import (
+	"context"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -13,6 +15,7 @@ const (
 	known  rule = "known"   // any principal: the board, or the handler, decides
 	people rule = "people"  // users
 	report rule = "report"  // agents, and who may report usage
+	worker rule = "worker"  // agents, and who may comment in some project
 	ownKey rule = "own key" // calls that change something have a key of their own
 	none   rule = ""        // nobody but owners: the table does not know the route
 )
@@ -67,6 +70,8 @@ var Routes = func() map[string]rule {
 		GET    tasks/{task}
 		PATCH  tasks/{task}
 		GET    tasks/{task}/why
+		GET    tasks/{task}/attempts
+		GET    tasks/{task}/handoffs
 		POST   tasks/{task}/assign
 		POST   tasks/{task}/unassign
 		POST   tasks/{task}/claim
@@ -92,7 +97,6 @@ var Routes = func() map[string]rule {
 		POST   handoffs/{handoff}/decline
 		GET    deliverables/{deliverable}
 		GET    deliverables/{deliverable}/content
-		POST   blobs
 		GET    reviews
 		POST   reviews
 		GET    reviews/{review}
@@ -161,6 +165,9 @@ var Routes = func() map[string]rule {
 	add(report, `
 		POST usage
 	`)
+	add(worker, `
+		POST blobs
+	`)
 	m["/api/v1/functions"] = ownKey
 	m["/api/v1/functions/{rest...}"] = ownKey
 	m["/api/"] = known // nothing is there
@@ -181,12 +188,16 @@ func (a *Auth) may(p *Principal, rule rule, r *http.Request) error {
 	ok := false
 	text := "You may not do that."
 	switch rule {
-	case open, known:
+	case open:
 		return nil
+	case known:
+		return mayKnock(p, r)
 	case people:
 		return person(p)
 	case report:
 		ok, text = p.Kind == Agent || p.May(Usage), "That is for agents, members, and service keys with the scope usage."
+	case worker:
+		return a.worksSomewhere(r.Context(), p)
 	case ownKey: // what is read
 		ok, text = p.May(Manage), "That takes the role admin."
 	case none:
@@ -199,6 +210,41 @@ func (a *Auth) may(p *Principal, rule rule, r *http.Request) error {
 		return nil
 	}
 	return forbidden(text)
+}
+
+// worksSomewhere refuses whoever only reads, in every project.
+func (a *Auth) worksSomewhere(ctx context.Context, p *Principal) error {
+	if p.Kind == Agent || p.May(Comment) {
+		return nil
+	}
+	if p.Kind == User {
+		projects, err := a.projects(ctx)
+		if err != nil {
+			return err
+		}
+		for _, project := range projects {
+			if project.Owner == p.Party() || slices.Contains(of[project.Members[p.ID]], Comment) {
+				return nil
+			}
+		}
+	}
+	return forbidden(needed(p, Comment))
+}
+
+// mayKnock refuses service keys that have no scope for what a route does, whatever
+// the board would say.
+func mayKnock(p *Principal, r *http.Request) error {
+	if p.Kind != Service || r.URL.Path == "/api/v1/session" {
+		return nil
+	}
+	wanted := []Right{Comment, Edit, Review, Manage}
+	if reads(r.Method) {
+		wanted = []Right{Read}
+	}
+	if slices.ContainsFunc(wanted, p.May) {
+		return nil
+	}
+	return forbidden(needed(p, wanted[0]))
 }
 
 // needed says what is missing for a right.
@@ -214,6 +260,8 @@ func needed(p *Principal, r Right) string {
 		return "That takes the role admin."
 	case r == Start || r == Machines:
 		return "That takes the role member, admin or owner."
+	case r == Comment:
+		return "That takes the role member, at least."
 	}
 	return "That takes the role viewer, at least."
 }

@@ -386,6 +386,8 @@ func (x *op) claim(t *Task) (Claimed, error) {
 		l.renew(x.At, policies.StallAfter)
 	} else if err := x.need(t.Project, "comment"); err != nil {
 		return Claimed{}, err
+	} else if !x.By.isUser() {
+		return Claimed{}, refuse(Forbidden, nil, "work is for agents and people; a service key does none")
 	}
 	x.add(a)
 	l.Attempt = a.ID

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -107,6 +108,14 @@ func (m *Manager) owner(key string) *function {
 		return nil
 	}
 	return (*m.names.Load())[name]
+}
+
+// Authorize is r with the key of management, for a caller who may manage by what
+// whoever stands in front has found out.
+func (m *Manager) Authorize(r *http.Request) *http.Request {
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+string(m.key))
+	return r
 }
 
 // mayManage reports whether an Authorization header has the key of management.
