@@ -23,7 +23,9 @@ export GIT_CONFIG_KEY_0 := safe.directory
 export GIT_CONFIG_VALUE_0 := *
 
 .NOTPARALLEL:
-.PHONY: build quick test check compat crash sim long fuzz bench update models lint fmt prepare clean help
+NPM := cd web && npm --no-update-notifier
+
+.PHONY: build quick test check compat crash web console console-check sim long fuzz bench update models lint fmt prepare clean help
 
 build: ## Build bin/lockstep, one static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/lockstep ./cmd/lockstep
@@ -32,7 +34,7 @@ quick: ## The inner loop: short tests, no services, under two minutes
 	$(GO) vet ./...
 	$(GO) test -short ./...
 
-test: check compat crash ## Everything CI runs; installs what it needs, says what it skips
+test: check compat crash web ## Everything CI runs; installs what it needs, says what it skips
 
 check: prepare build lint ## Lane of test: build, vet, lint, short tests with the race detector, 2,000 simulated worlds
 	if cc --version >/dev/null 2>&1; then CGO_ENABLED=1 $(GO) test -race -short -timeout 30m ./...; \
@@ -51,6 +53,17 @@ compat: prepare ## Lane of test: recorded cases, AWS SDKs and the AWS CLI agains
 
 crash: prepare ## Lane of test: kill the server, cut the power, fill the disk
 	$(GO) -C test/crash test -count=1 -v -timeout 30m ./... | grep -v -e '^=== '
+
+web: prepare ## Lane of test: types and tests of the console, and the binary in a browser
+	scripts/web
+
+console: ## Build the web console into internal/console/dist; commit what changes there
+	$(NPM) ci --ignore-scripts --silent --no-audit --no-fund
+	$(NPM) run --silent check
+	$(NPM) run --silent build -- --logLevel warn
+
+console-check: ## Is the committed console what web/ makes?
+	scripts/console-check
 
 sim: ## Simulate SEEDS worlds with faults
 	$(GO) test -count=1 -timeout 0 ./internal/sim -seeds=$(SEEDS)
@@ -97,4 +110,4 @@ clean: ## Remove what was built
 	rm -rf bin
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done

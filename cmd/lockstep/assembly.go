@@ -391,7 +391,9 @@ func (a *assembly) serve(listener net.Listener) error {
 	for _, path := range fn.Paths {
 		mux.Handle(path, endFunctionPollsWith(stopping, withKeyOfFunctions(a.functions)))
 	}
-	mux.Handle("GET /{$}", welcome{a.publicURL(), a.set.scheme, a.set.data, a.set.signIn.on})
+	if err := a.registerConsole(mux); err != nil {
+		return err
+	}
 	handler, isS3, err := withObjects(mux, a.files, a.set.log)
 	if err != nil {
 		return err
@@ -399,7 +401,7 @@ func (a *assembly) serve(listener net.Listener) error {
 	a.srv.routes = mux
 
 	web := &http.Server{
-		Handler:           a.srv.auth.Gate(auth.Doors{Mux: mux, IsS3: isS3, MaxBody: a.api.MaxBody()}, handler),
+		Handler:           below(publicPath(a.publicURL()), a.srv.auth.Gate(auth.Doors{Mux: mux, IsS3: isS3, MaxBody: a.api.MaxBody()}, handler)),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       2 * time.Minute, // not shorter than a long poll: when it is over, so is the request
 		IdleTimeout:       2 * time.Minute,

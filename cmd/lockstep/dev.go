@@ -151,7 +151,7 @@ func objectsByEnvironment() string {
 // serverFlags are the flags of every command that runs a server.
 type serverFlags struct {
 	listen, data, store, config, objects string
-	publicURL                            string
+	publicURL, consoleDir                string
 	payload, history                     string
 	throttle                             bool
 	retention                            time.Duration
@@ -167,8 +167,9 @@ func (f *serverFlags) register(flags *pflag.FlagSet, data string) {
 	flags.StringVar(&f.payload, "payload-limit", "", "`size` that an input or output may have, up to 4MiB (default 256KiB, as on AWS)")
 	flags.StringVar(&f.history, "history-limit", "", "`number` of events that a history may have, up to 250000 (default 25000, as on AWS)")
 	flags.StringVar(&f.publicURL, "public-url", "", "`URL` under which people and agents reach this server, for links and commands (default: the address it listens on)")
+	flags.StringVar(&f.consoleDir, "console-dir", "", "`directory` with a built web console to serve instead of the one in this program; for those who work on it")
 	flags.BoolVar(&f.throttle, "throttle", false, "refuse calls beyond the rates of an account on AWS, with ThrottlingException")
-	withEnv(flags, "listen", "data", "store", "config", "express-retention", "objects", "payload-limit", "history-limit", "throttle", "public-url")
+	withEnv(flags, "listen", "data", "store", "config", "express-retention", "objects", "payload-limit", "history-limit", "throttle", "public-url", "console-dir")
 }
 
 // settings joins the command line, the environment, the configuration file and
@@ -205,6 +206,7 @@ func (f *serverFlags) settings(flags *pflag.FlagSet) (settings, error) {
 	if s.publicURL, err = publicURL(f.publicURL); err != nil {
 		return s, err
 	}
+	s.consoleDir = f.consoleDir
 	if s.egress, err = egressPolicy(cfg.Egress); err != nil {
 		return s, fmt.Errorf("%s: %w", f.config, err)
 	}

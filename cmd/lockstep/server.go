@@ -38,9 +38,10 @@ import (
 type settings struct {
 	listen string // host:port; port 0 for a free one
 	// publicURL is where people and agents reach the server; "": where it listens.
-	publicURL string
-	data      string // directory
-	scheme    arn.Scheme
+	publicURL  string
+	consoleDir string // the web console is read from here; "": it is in the binary
+	data       string // directory
+	scheme     arn.Scheme
 
 	config    string // the configuration file; "": none
 	functions map[string]config.Function

@@ -95,7 +95,8 @@ func withObjects(next http.Handler, files objects.Store, log *slog.Logger) (_ ht
 	}), s3.Wants, nil
 }
 
-// welcome is the page for people who open the server's address.
+// welcome is the page for people who open the address of a server without a
+// console.
 type welcome struct {
 	URL    string
 	Scheme arn.Scheme

@@ -83,6 +83,7 @@ var layers = []struct {
 		"it says who calls, of the board's users and agents; what it stands before it does not know"},
 	{"internal/boardapi", []string{"internal/auth", "internal/control", "internal/feed", "internal/rest", "internal/store"},
 		"a door to the board: it says who calls and what in, and leaves what may be done to the board"},
+	{"internal/console", nil, "it serves files; what they ask for they ask the API like everybody else"},
 	{"internal/sim", []string{"asl/...", "internal/arn", "internal/engine", "internal/store/...", "internal/task", "internal/worker"},
 		"the simulator sets real parts in motion and comes between them at their two doors"},
 	{"examples", nil, "examples are data for anyone"},

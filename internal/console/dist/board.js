@@ -1,0 +1,1 @@
+import{n as e,r as t}from"./app.js";import{s as n}from"./kit.js";import{L as r}from"./vendor.js";var i=r();function a(){return(0,i.jsx)(e,{title:t.nav.board,children:(0,i.jsx)(n,{title:t.underWay})})}export{a as BoardPage};

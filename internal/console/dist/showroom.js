@@ -1,0 +1,1 @@
+import{n as e}from"./app.js";import{t}from"./kit.js";import{L as n}from"./vendor.js";var r=n();function i(){return(0,r.jsx)(e,{title:`Kit`,children:(0,r.jsx)(t,{status:`RUNNING`})})}export{i as KitPage};

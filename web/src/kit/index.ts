@@ -1,0 +1,21 @@
+// The parts that pages are made of. A page invents no badge and no table.
+export { AgentAvatar } from './AgentAvatar.tsx';
+export { BudgetBar } from './BudgetBar.tsx';
+export { DataTable, type Column, type Sort } from './DataTable.tsx';
+export { EmptyState, NoMatch } from './EmptyState.tsx';
+export { ErrorState } from './ErrorState.tsx';
+export { FilterBar, type FilterField } from './FilterBar.tsx';
+export { formatFilter, formatTerm, parseFilter, type Term } from './filters.ts';
+export * from './format.ts';
+export { useDelayed } from './hooks.ts';
+export { useNow } from './clock.ts';
+export { IdChip } from './IdChip.tsx';
+export { Inspector } from './Inspector.tsx';
+export { JsonView, pathTo } from './JsonView.tsx';
+export { Kbd } from './Kbd.tsx';
+export { Markdown } from './Markdown.tsx';
+export { Money } from './Money.tsx';
+export { Sparkline } from './Sparkline.tsx';
+export { colourOf, glyphOf, meaningOf, tintOf, type Glyph, type Meaning } from './status.ts';
+export { StatusBadge, StatusIcon, statusText } from './StatusBadge.tsx';
+export { Duration, TimeAgo } from './TimeAgo.tsx';

@@ -1,0 +1,2 @@
+export { AgentsPage } from './AgentsPage.tsx';
+export { AgentPage } from './AgentPage.tsx';

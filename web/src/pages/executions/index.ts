@@ -1,0 +1,2 @@
+export { ExecutionsPage } from './ExecutionsPage.tsx';
+export { ExecutionPage } from './ExecutionPage.tsx';

@@ -1,0 +1,3 @@
+export { MachinesPage } from './MachinesPage.tsx';
+export { MachinePage } from './MachinePage.tsx';
+export { EditorPage } from './EditorPage.tsx';

@@ -1,0 +1,1 @@
+export { MapRunPage } from './MapRunPage.tsx';

@@ -1,0 +1,17 @@
+export const common = {
+  product: 'Lockstep',
+  retry: 'Try again',
+  cancel: 'Cancel',
+  close: 'Close',
+  clearFilters: 'Clear filters',
+  copy: 'Copy',
+  copied: 'Copied',
+  loading: 'Loading',
+  more: 'Show more',
+  none: 'None',
+  failedToLoad: 'This could not be loaded',
+  notFound: 'Not found',
+  notFoundText: 'Nothing is at this address. It may have been deleted, or the link is cut short.',
+  offlineText: 'The server does not answer. The console tries again by itself.',
+  code: 'Code',
+};

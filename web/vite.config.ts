@@ -1,0 +1,58 @@
+/// <reference types="vitest/config" />
+import react from '@vitejs/plugin-react';
+import { defineConfig } from 'vite';
+import { thirdPartyLicences } from './build/licences.ts';
+
+// The server that `npm run dev` asks, for whoever works on the console.
+const server = process.env.LOCKSTEP_URL ?? 'http://127.0.0.1:8083';
+const api = { target: server, changeOrigin: true, headers: { origin: server } };
+
+// Packages by the file that they end in. A file changes only when its packages
+// do, so that a rebuild leaves most of dist as it was.
+const groups: [name: string, packages: RegExp][] = [
+  ['graph', /node_modules\/(@xyflow|@dagrejs|d3-(selection|zoom|drag|transition|interpolate|ease|timer|dispatch|color)|classcat|zustand)\//],
+  ['editor', /node_modules\/(@codemirror|@lezer|@marijn|crelt|style-mod|w3c-keyname)\//],
+  ['markdown', /node_modules\/(marked|dompurify)\//],
+  ['icons', /node_modules\/@tabler\//],
+  ['vendor', /node_modules\//],
+  // The parts of pages, but for those that are fetched when they are needed.
+  ['kit', /src\/kit\/(?!lazy\/)/],
+];
+
+export default defineConfig({
+  base: './',
+  plugins: [react(), thirdPartyLicences('THIRD_PARTY_LICENSES.txt')],
+  build: {
+    outDir: process.env.LOCKSTEP_CONSOLE_OUT ?? '../internal/console/dist',
+    emptyOutDir: true,
+    sourcemap: false,
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    cssCodeSplit: false,
+    target: 'es2022',
+    chunkSizeWarningLimit: 900,
+    reportCompressedSize: false,
+    rolldownOptions: {
+      output: {
+        entryFileNames: '[name].js',
+        chunkFileNames: '[name].js',
+        assetFileNames: (asset) => (asset.names[0]?.endsWith('.css') ? 'app.css' : '[name][extname]'),
+        codeSplitting: {
+          groups: groups.map(([name, test], i) => ({ name, test, priority: groups.length - i })),
+        },
+      },
+      input: { app: 'index.html' },
+    },
+  },
+  worker: {
+    format: 'es',
+    rolldownOptions: { output: { entryFileNames: '[name].js', chunkFileNames: '[name]-worker.js', assetFileNames: '[name][extname]' } },
+  },
+  server: {
+    proxy: {
+      '/api': api,
+      '/': { ...api, bypass: (req) => (req.method === 'POST' ? undefined : req.url) },
+    },
+  },
+  test: { environment: 'happy-dom', include: ['src/**/*.test.{ts,tsx}'], css: false },
+});
