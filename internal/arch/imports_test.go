@@ -81,7 +81,7 @@ var layers = []struct {
 	{"internal/feed", []string{"internal/store"}, "it tells that there is something to read; what it is the store has"},
 	{"internal/auth", []string{"internal/arn", "internal/control", "internal/rest", "internal/seal", "internal/store"},
 		"it says who calls, of the board's users and agents; what it stands before it does not know"},
-	{"internal/boardapi", []string{"internal/auth", "internal/control", "internal/feed", "internal/rest", "internal/store"},
+	{"internal/boardapi", []string{"internal/auth", "internal/control", "internal/feed", "internal/rest", "internal/schedule", "internal/store"},
 		"a door to the board: it says who calls and what in, and leaves what may be done to the board"},
 	{"internal/sim", []string{"asl/...", "internal/arn", "internal/engine", "internal/store/...", "internal/task", "internal/worker"},
 		"the simulator sets real parts in motion and comes between them at their two doors"},

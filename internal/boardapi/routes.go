@@ -75,6 +75,7 @@ func (a *API) Register(mux *http.ServeMux, stopping context.Context) {
 		why, err := a.board.Why(r.Context(), r.call, r.task())
 		return map[string]any{"why": append([]string{}, why...)}, err
 	})
+	a.registerManage(handle)
 	a.registerTriggers(handle)
 	a.registerThread(handle)
 	a.registerReviews(handle)
