@@ -117,7 +117,7 @@ type Call struct {
 	// Key is an idempotency key: a repeated call of the same operation gets the
 	// first one's answer. It has to say what the call is about, such as its path,
 	// so that a key that is used for another task is another call. "": none.
-	Key string
+	Key    string
 	Scopes []string // of a service key: read, comment, edit, manage; others are not the board's
 }
 
