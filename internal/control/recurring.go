@@ -148,8 +148,15 @@ func (b *Board) times(r *Recurring) (Times, error) {
 	return b.cfg.Times(r.Expression, r.Timezone)
 }
 
-// recurring finds one by its name in a project, or its id.
+// recurring finds one by its name in a project, as PROJECT:NAME, or by its id.
 func (x *op) recurring(project, ref string) (*Recurring, error) {
+	if key, named, is := strings.Cut(ref, ":"); is {
+		p, err := x.seeProject(key)
+		if err != nil {
+			return nil, err
+		}
+		project, ref = p.ID, named
+	}
 	if project != "" {
 		found, err := list[Recurring](x, "project/"+project+"/"+ref, 1)
 		if err != nil {
@@ -169,7 +176,7 @@ func (x *op) recurring(project, ref string) (*Recurring, error) {
 	return r, err
 }
 
-// Recurring finds a recurring task by id.
+// Recurring finds a recurring task by id or as PROJECT:NAME.
 func (b *Board) Recurring(ctx context.Context, c Call, id string) (*Recurring, error) {
 	return b.view(ctx, c).recurring("", id)
 }

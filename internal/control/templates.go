@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"strings"
 )
 
 // Template is a task as it is made again and again. What it says is filled in
@@ -88,8 +89,15 @@ func (x *op) checkDraft(in NewTask) error {
 		ReviewMode: cmp.Or(in.ReviewMode, ReviewHuman), RequiredApprovals: in.RequiredApprovals, Input: in.Input, OutputSchema: in.OutputSchema, Rank: in.Rank})
 }
 
-// template finds a template by its name in a project, or its id.
+// template finds a template by its name in a project, as PROJECT:NAME, or by its id.
 func (x *op) template(project, ref string) (*Template, error) {
+	if key, named, is := strings.Cut(ref, ":"); is {
+		p, err := x.seeProject(key)
+		if err != nil {
+			return nil, err
+		}
+		project, ref = p.ID, named
+	}
 	if project != "" {
 		found, err := list[Template](x, "project/"+project+"/"+ref, 1)
 		if err != nil {
@@ -109,7 +117,7 @@ func (x *op) template(project, ref string) (*Template, error) {
 	return t, err
 }
 
-// Template finds a template by id.
+// Template finds a template by id or as PROJECT:NAME.
 func (b *Board) Template(ctx context.Context, c Call, id string) (*Template, error) {
 	return b.view(ctx, c).template("", id)
 }
