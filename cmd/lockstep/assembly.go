@@ -27,6 +27,7 @@ import (
 	"github.com/lockstep-run/lockstep/internal/logs"
 	"github.com/lockstep-run/lockstep/internal/maprun"
 	"github.com/lockstep-run/lockstep/internal/objects"
+	"github.com/lockstep-run/lockstep/internal/openapi"
 	"github.com/lockstep-run/lockstep/internal/schedule"
 	"github.com/lockstep-run/lockstep/internal/seal"
 	"github.com/lockstep-run/lockstep/internal/status"
@@ -376,22 +377,8 @@ func (a *assembly) serve(listener net.Listener) error {
 	stopping, stopPolls := context.WithCancel(a.running)
 	a.srv.stopping = stopPolls
 
-	mux := http.NewServeMux()
-	mux.Handle("POST /{$}", withEvents(a.triggers.PutEvents, allowTime(endPollsWith(stopping, a.api))))
-	mux.HandleFunc("GET /healthz", serveAlive)
-	mux.Handle("GET /readyz", serveReady(&a.ready))
-	mux.Handle("GET /metrics", metrics{&a.executions, &a.tokens, a.worker, a.express, a.store, a.functions})
-	mux.HandleFunc("/api/", serveNotFound)
-	a.costs.Register(mux)
-	a.connections.Register(mux)
-	a.schedules.Register(mux)
-	a.triggers.Register(mux)
-	a.board.Register(mux, stopping)
-	a.srv.auth.Register(mux)
-	for _, path := range fn.Paths {
-		mux.Handle(path, endFunctionPollsWith(stopping, withKeyOfFunctions(a.functions)))
-	}
-	if err := a.registerConsole(mux); err != nil {
+	mux, err := a.routes(stopping)
+	if err != nil {
 		return err
 	}
 	handler, isS3, err := withObjects(mux, a.files, a.set.log)
@@ -420,4 +407,25 @@ func (a *assembly) serve(listener net.Listener) error {
 		}
 	}()
 	return nil
+}
+
+// routes is all that a server answers. What waits ends when stopping does.
+func (a *assembly) routes(stopping context.Context) (*http.ServeMux, error) {
+	mux := http.NewServeMux()
+	mux.Handle("POST /{$}", withEvents(a.triggers.PutEvents, allowTime(endPollsWith(stopping, a.api))))
+	mux.HandleFunc("GET /healthz", serveAlive)
+	mux.Handle("GET /readyz", serveReady(&a.ready))
+	mux.Handle("GET /metrics", metrics{&a.executions, &a.tokens, a.worker, a.express, a.store, a.functions})
+	mux.HandleFunc("/api/", serveNotFound)
+	a.costs.Register(mux)
+	a.connections.Register(mux)
+	a.schedules.Register(mux)
+	a.triggers.Register(mux)
+	a.board.Register(mux, stopping)
+	mux.Handle("GET /api/v1/openapi.json", openapi.Handler(apiDocument()))
+	a.srv.auth.Register(mux)
+	for _, path := range fn.Paths {
+		mux.Handle(path, endFunctionPollsWith(stopping, withKeyOfFunctions(a.functions)))
+	}
+	return mux, a.registerConsole(mux)
 }

@@ -72,7 +72,7 @@ func more(out io.Writer, cursor string) {
 
 func newProjectCommand() *cobra.Command {
 	return group("project", "Manage the boards that tasks are on", "Project manages boards. A project's key numbers its tasks: WEB-12 is a task of WEB.",
-		"  lockstep project add WEB --name 'Web site'\n  lockstep project ls", newProjectAdd(), newProjectList())
+		"  lockstep project add WEB --name 'Web site'\n  lockstep project ls", newProjectAdd(), newProjectList(), newProjectSet())
 }
 
 func newProjectAdd() *cobra.Command {
@@ -126,7 +126,7 @@ commands task and review.`,
 		`  lockstep agent add writer --project WEB
   lockstep agent ls
   lockstep agent key writer`,
-		newAgentAdd(), newAgentList(), newAgentKey(),
+		newAgentAdd(), newAgentList(), newAgentSet(), newAgentKey(), newAgentMessage(), newAgentHistory(),
 		newAgentVerb("pause", "Begin nothing until it is resumed"), newAgentVerb("resume", "Go on after a pause"), newAgentVerb("retire", "End an agent for good"))
 }
 

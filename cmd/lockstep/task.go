@@ -22,7 +22,7 @@ you are the person at this machine.`,
   lockstep task add 'Publish it' --project WEB --after WEB-1
   lockstep task ls --project WEB
   lockstep task show WEB-1`,
-		newTaskAdd(), newTaskList(), newTaskShow(), newTaskComment(), newTaskClaim(), newTaskSubmit(), newTaskProgress(), newTaskFail(), newTaskBlock())
+		newTaskAdd(), newTaskList(), newTaskShow(), newTaskComment(), newTaskClaim(), newTaskSubmit(), newTaskProgress(), newTaskFail(), newTaskBlock(), newTaskRemove())
 	add := func(use, short, flag, member, usage string) {
 		cmd.AddCommand(newTaskMove(use, short, flag, member, usage))
 	}
@@ -45,7 +45,7 @@ func newTaskAdd() *cobra.Command {
   lockstep task add 'Publish it' --project WEB --after WEB-1 --review none
   lockstep task add 'Fix the build' --project APP --capability go --priority urgent`, cobra.ExactArgs(1),
 		func(cmd *cobra.Command, c *restClient, args []string) (err error) {
-			if in.Project == "" {
+			if in.Project == "" && !strings.Contains(in.Template, ":") {
 				return usageError("--project says where the task belongs; lockstep project ls shows what there is")
 			}
 			in.Title = args[0]
@@ -63,6 +63,7 @@ func newTaskAdd() *cobra.Command {
 		})
 	flags := cmd.Flags()
 	flags.StringVar(&in.Project, "project", "", "`key` of the project")
+	flags.StringVar(&in.Template, "template", "", "`name` of a template that says what is not said here")
 	flags.StringVar(&in.Description, "description", "", "what is to be done, in `Markdown`")
 	flags.StringArrayVar(&in.AcceptanceCriteria, "criterion", nil, "`line` that the result is checked against; may be repeated")
 	flags.StringVar(&assignee, "assignee", "", "`@name` of an agent or a user")

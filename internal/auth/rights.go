@@ -62,6 +62,9 @@ var Routes = func() map[string]rule {
 		POST   agents/{agent}/retire
 		POST   agents/{agent}/wake
 		GET    agents/{agent}/attempts
+		GET    agents/{agent}/status-history
+		GET    agents/{agent}/messages
+		POST   agents/{agent}/messages
 		GET    agent/me
 		GET    agent/next
 		POST   agent/heartbeat
@@ -69,6 +72,19 @@ var Routes = func() map[string]rule {
 		POST   tasks
 		GET    tasks/{task}
 		PATCH  tasks/{task}
+		DELETE tasks/{task}
+		GET    tasks/{task}/attempts
+		GET    tasks/{task}/handoffs
+		GET    templates
+		POST   templates
+		GET    templates/{template}
+		PATCH  templates/{template}
+		DELETE templates/{template}
+		GET    recurring
+		POST   recurring
+		GET    recurring/{recurring}
+		PATCH  recurring/{recurring}
+		DELETE recurring/{recurring}
 		GET    tasks/{task}/why
 		GET    tasks/{task}/attempts
 		GET    tasks/{task}/handoffs

@@ -52,6 +52,9 @@ type API struct {
 // owner is the user at this machine.
 func New(ctx context.Context, cfg Config) (*API, error) {
 	a := &API{store: cfg.Store, bell: cfg.Bell, log: cfg.Log, seen: map[string]time.Time{}}
+	if cfg.Board.Times == nil {
+		cfg.Board.Times = times
+	}
 	var err error
 	if a.board, err = control.New(cfg.Store, a.bell, cfg.Board); err != nil {
 		return nil, err
@@ -230,7 +233,7 @@ func (a *API) identify(r *http.Request) (*request, error) {
 		if len(key) > 200 {
 			return nil, rest.Invalid("An Idempotency-Key has at most 200 bytes.")
 		}
-		q.call.Key = r.URL.Path + " " + key
+		q.call.Key = r.Method + " " + r.URL.Path + " " + key
 	}
 	if match := r.Header.Get("If-Match"); match != "" && match != "*" {
 		v, err := strconv.ParseInt(strings.Trim(match, `"`), 10, 64)
@@ -267,7 +270,10 @@ func (a *API) serve(do func(r *request) (any, error)) http.Handler {
 			return nil, a.said(r, err)
 		}
 		v, err := do(q)
-		return v, a.said(r, err)
+		if err != nil {
+			return nil, a.said(r, err)
+		}
+		return tagged(v), nil
 	}))
 }
 

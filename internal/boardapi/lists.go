@@ -135,10 +135,8 @@ func (a *API) activity(r *request) (any, error) {
 	if q["type"] != "" {
 		in.Types = strings.Split(q["type"], ",")
 	}
-	if q["before"] != "" {
-		if in.Before, err = strconv.ParseInt(q["before"], 10, 64); err != nil || in.Before <= 0 {
-			return nil, rest.Invalid("before is the sequence number of an event.")
-		}
+	if in.Before, err = before(q["before"]); err != nil {
+		return nil, err
 	}
 	list, more, err := a.board.Activity(r.Context(), r.call, in)
 	if err != nil {

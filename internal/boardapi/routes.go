@@ -2,11 +2,9 @@ package boardapi
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/lockstep-run/lockstep/internal/control"
 	"github.com/lockstep-run/lockstep/internal/rest"
@@ -75,6 +73,7 @@ func (a *API) Register(mux *http.ServeMux, stopping context.Context) {
 		why, err := a.board.Why(r.Context(), r.call, r.task())
 		return map[string]any{"why": append([]string{}, why...)}, err
 	})
+	a.registerManage(handle)
 	a.registerTriggers(handle)
 	a.registerThread(handle)
 	a.registerReviews(handle)
@@ -87,13 +86,7 @@ func (a *API) Register(mux *http.ServeMux, stopping context.Context) {
 func (r *request) task() string { return r.PathValue("task") }
 
 func (a *API) newProject(r *request) (any, error) {
-	type body struct {
-		Key      string           `json:"key"`
-		Name     string           `json:"name"`
-		Owner    control.Party    `json:"owner"`
-		Policies control.Policies `json:"policies"`
-	}
-	in, err := read[body](r)
+	in, err := read[projectBody](r)
 	if err != nil {
 		return nil, err
 	}
@@ -101,12 +94,7 @@ func (a *API) newProject(r *request) (any, error) {
 }
 
 func (a *API) changeProject(r *request) (any, error) {
-	type body struct {
-		Name     *string         `json:"name"`
-		Owner    control.Party   `json:"owner"`
-		Policies json.RawMessage `json:"policies"` // what is not said stays
-	}
-	in, err := read[body](r)
+	in, err := read[projectChange](r)
 	if err != nil {
 		return nil, err
 	}
@@ -134,18 +122,7 @@ func (a *API) changeProject(r *request) (any, error) {
 }
 
 func (a *API) newAgent(r *request) (any, error) {
-	type body struct {
-		Slug         string          `json:"slug"`
-		Name         string          `json:"name"`
-		Role         string          `json:"role"`
-		Capabilities []string        `json:"capabilities"`
-		Projects     []string        `json:"projects"`
-		Runtime      string          `json:"runtime"`
-		Connection   json.RawMessage `json:"connection"`
-		Push         bool            `json:"push"`
-		Slots        int             `json:"slots"`
-	}
-	in, err := read[body](r)
+	in, err := read[agentBody](r)
 	if err != nil {
 		return nil, err
 	}
@@ -153,10 +130,7 @@ func (a *API) newAgent(r *request) (any, error) {
 }
 
 func (a *API) pauseAgent(r *request) (any, error) {
-	type body struct {
-		Reason string `json:"reason"`
-	}
-	in, err := read[body](r)
+	in, err := read[pauseBody](r)
 	if err != nil {
 		return nil, err
 	}
@@ -175,11 +149,7 @@ func (a *API) retireAgent(r *request) (any, error) {
 }
 
 func (a *API) wakeAgent(r *request) (any, error) {
-	type body struct {
-		Task string `json:"task"`
-		Note string `json:"note"`
-	}
-	in, err := read[body](r)
+	in, err := read[wakeBody](r)
 	if err != nil {
 		return nil, err
 	}
@@ -204,11 +174,7 @@ func (a *API) heartbeat(r *request) (any, error) {
 func (a *API) registerReviews(handle func(string, func(*request) (any, error))) {
 	handle("GET /api/v1/reviews", a.listReviews)
 	handle("POST /api/v1/reviews", func(r *request) (any, error) {
-		type body struct {
-			control.NewReview
-			LeaseToken string `json:"lease_token"`
-		}
-		in, err := read[body](r)
+		in, err := read[reviewBody](r)
 		if err != nil {
 			return nil, err
 		}
@@ -226,20 +192,14 @@ func (a *API) registerReviews(handle func(string, func(*request) (any, error))) 
 	})
 	handle("POST /api/v1/reviews/decisions", a.decideAll)
 	handle("POST /api/v1/reviews/{review}/delegate", func(r *request) (any, error) {
-		type body struct {
-			To control.Party `json:"to"`
-		}
-		in, err := read[body](r)
+		in, err := read[delegateBody](r)
 		if err != nil {
 			return nil, err
 		}
 		return a.board.Delegate(r.Context(), r.call, r.PathValue("review"), in.To)
 	})
 	handle("POST /api/v1/reviews/{review}/snooze", func(r *request) (any, error) {
-		type body struct {
-			Until time.Time `json:"until"`
-		}
-		in, err := read[body](r)
+		in, err := read[snoozeBody](r)
 		if err != nil {
 			return nil, err
 		}
@@ -250,26 +210,14 @@ func (a *API) registerReviews(handle func(string, func(*request) (any, error))) 
 // decideAll decides several reviews, each by itself: one that is refused does not
 // hold up the others.
 func (a *API) decideAll(r *request) (any, error) {
-	type decision struct {
-		Review string `json:"review"`
-		control.Decision
-	}
-	type body struct {
-		Decisions []decision `json:"decisions"`
-	}
-	type result struct {
-		Review string         `json:"review"`
-		Status string         `json:"status,omitempty"` // of the review
-		Error  map[string]any `json:"error,omitempty"`
-	}
-	in, err := read[body](r)
+	in, err := read[decisionsBody](r)
 	if err != nil {
 		return nil, err
 	}
 	if len(in.Decisions) == 0 || len(in.Decisions) > mostPage {
 		return nil, rest.Invalid("decisions is a list of 1 to %d.", mostPage)
 	}
-	key, results := r.call.Key, []result{}
+	key, results := r.call.Key, []decisionResult{}
 	for _, d := range in.Decisions {
 		if key != "" {
 			r.call.Key = key + " " + d.Review
@@ -278,11 +226,11 @@ func (a *API) decideAll(r *request) (any, error) {
 		var refused *control.Error
 		switch {
 		case errors.As(err, &refused):
-			results = append(results, result{Review: d.Review, Error: map[string]any{"code": refused.Code, "message": rest.Sentence(refused.Message)}})
+			results = append(results, decisionResult{Review: d.Review, Error: map[string]any{"code": refused.Code, "message": rest.Sentence(refused.Message)}})
 		case err != nil:
 			return nil, err
 		default:
-			results = append(results, result{Review: d.Review, Status: v.Status})
+			results = append(results, decisionResult{Review: d.Review, Status: v.Status})
 		}
 	}
 	return map[string]any{"results": results}, nil

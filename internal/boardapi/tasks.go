@@ -43,10 +43,7 @@ func (a *API) registerTriggers(handle func(string, func(*request) (any, error)))
 		})
 	}
 	on("assign", func(r *request) (any, error) {
-		type body struct {
-			Assignee control.Party `json:"assignee"`
-		}
-		in, err := read[body](r)
+		in, err := read[assignBody](r)
 		if err != nil {
 			return nil, err
 		}
@@ -58,12 +55,7 @@ func (a *API) registerTriggers(handle func(string, func(*request) (any, error)))
 		return claimed(got), err
 	})
 	on("progress", func(r *request) (any, error) {
-		type body struct {
-			Note       string `json:"note"`
-			Percent    *int   `json:"percent"`
-			LeaseToken string `json:"lease_token"`
-		}
-		in, err := read[body](r)
+		in, err := read[progressBody](r)
 		if err != nil {
 			return nil, err
 		}
@@ -76,11 +68,7 @@ func (a *API) registerTriggers(handle func(string, func(*request) (any, error)))
 		return a.board.Progress(r.Context(), r.call, r.task(), r.lease(in.LeaseToken), in.Note, percent)
 	})
 	on("submit", func(r *request) (any, error) {
-		type body struct {
-			control.Submission
-			LeaseToken string `json:"lease_token"`
-		}
-		in, err := read[body](r)
+		in, err := read[submitBody](r)
 		if err != nil {
 			return nil, err
 		}
@@ -88,21 +76,14 @@ func (a *API) registerTriggers(handle func(string, func(*request) (any, error)))
 	})
 	on("withdraw", func(r *request) (any, error) { return a.board.Withdraw(r.Context(), r.call, r.task()) })
 	on("block", func(r *request) (any, error) {
-		type body struct {
-			control.Blocking
-			LeaseToken string `json:"lease_token"`
-		}
-		in, err := read[body](r)
+		in, err := read[blockBody](r)
 		if err != nil {
 			return nil, err
 		}
 		return a.board.Block(r.Context(), r.call, r.task(), r.lease(in.LeaseToken), in.Blocking)
 	})
 	on("answer", func(r *request) (any, error) {
-		type body struct {
-			Answer string `json:"answer"`
-		}
-		in, err := read[body](r)
+		in, err := read[answerBody](r)
 		if err != nil {
 			return nil, err
 		}
@@ -112,11 +93,7 @@ func (a *API) registerTriggers(handle func(string, func(*request) (any, error)))
 		return a.board.Unblock(r.Context(), r.call, r.task(), in.Note)
 	})
 	on("fail", func(r *request) (any, error) {
-		type body struct {
-			control.Failure
-			LeaseToken string `json:"lease_token"`
-		}
-		in, err := read[body](r)
+		in, err := read[failBody](r)
 		if err != nil {
 			return nil, err
 		}
@@ -136,11 +113,7 @@ func (a *API) registerTriggers(handle func(string, func(*request) (any, error)))
 // registerThread adds what hangs on tasks.
 func (a *API) registerThread(handle func(string, func(*request) (any, error))) {
 	handle("PUT /api/v1/tasks/{task}/dependencies/{other}", func(r *request) (any, error) {
-		type body struct {
-			Until            control.Until `json:"until"`
-			PassDeliverables bool          `json:"pass_deliverables"`
-		}
-		in, err := read[body](r)
+		in, err := read[dependencyBody](r)
 		if err != nil {
 			return nil, err
 		}
@@ -154,10 +127,7 @@ func (a *API) registerThread(handle func(string, func(*request) (any, error))) {
 		return a.board.Comments(r.Context(), r.call, r.task(), page)
 	}))
 	handle("POST /api/v1/tasks/{task}/comments", func(r *request) (any, error) {
-		type body struct {
-			Body string `json:"body"`
-		}
-		in, err := read[body](r)
+		in, err := read[commentBody](r)
 		if err != nil {
 			return nil, err
 		}
@@ -171,11 +141,7 @@ func (a *API) registerThread(handle func(string, func(*request) (any, error))) {
 		return a.board.Deliverables(r.Context(), r.call, r.task(), page)
 	}))
 	handle("POST /api/v1/tasks/{task}/deliverables", func(r *request) (any, error) {
-		type body struct {
-			control.NewDeliverable
-			LeaseToken string `json:"lease_token"`
-		}
-		in, err := read[body](r)
+		in, err := read[deliverableBody](r)
 		if err != nil {
 			return nil, err
 		}
@@ -188,11 +154,7 @@ func (a *API) registerThread(handle func(string, func(*request) (any, error))) {
 		return a.board.Handoffs(r.Context(), r.call, r.task(), page)
 	}))
 	handle("POST /api/v1/tasks/{task}/handoffs", func(r *request) (any, error) {
-		type body struct {
-			control.NewHandoff
-			LeaseToken string `json:"lease_token"`
-		}
-		in, err := read[body](r)
+		in, err := read[handoffBody](r)
 		if err != nil {
 			return nil, err
 		}

@@ -187,7 +187,7 @@ func (x *op) seeProject(ref string) (*Project, error) {
 		err = x.need(p.ID, "read")
 	}
 	if Is(err, NotFound) {
-		err = refuse(NotFound, nil, "there is no project %q", ref)
+		err = refuse(NotFound, nil, "there is no project %s", ref)
 	}
 	if err != nil {
 		return nil, err

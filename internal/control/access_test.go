@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lockstep-run/lockstep/internal/control"
+	"github.com/lockstep-run/lockstep/internal/store/memory"
 )
 
 // reads are all methods of the board that tell a caller something, each asked
@@ -66,16 +67,26 @@ func reads(w *world, c control.Call, ref string) map[string]func() (any, error) 
 		"Deliverables": func() (any, error) {
 			return page(w.Deliverables(ctx, c, ref, most))
 		},
-		"Handoffs": func() (any, error) { return page(w.Handoffs(ctx, c, ref, most)) },
+		"Messages": func() (any, error) { return page(w.Messages(ctx, c, ref, most)) },
+		"StatusHistory": func() (any, error) {
+			return page(w.StatusHistory(ctx, c, ref, 0, 200))
+		},
+		"Template":         func() (any, error) { return one(w.Template(ctx, c, ref)) },
+		"Templates":        func() (any, error) { return page(w.Templates(ctx, c, "", most)) },
+		"Templates 2":      func() (any, error) { return page(w.Templates(ctx, c, ref, most)) },
+		"Recurring":        func() (any, error) { return one(w.Recurring(ctx, c, ref)) },
+		"RecurringTasks":   func() (any, error) { return page(w.RecurringTasks(ctx, c, "", most)) },
+		"RecurringTasks 2": func() (any, error) { return page(w.RecurringTasks(ctx, c, ref, most)) },
+		"Handoffs":         func() (any, error) { return page(w.Handoffs(ctx, c, ref, most)) },
 	}
 }
 
 // others are the methods of the board that change something, and those that only
 // the server itself calls.
 var others = strings.Fields(`AcceptHandoff AddDeliverable AddDependency AnswerBlock Assign Block BudgetChanged Cancel Claim Comment
-	CreateAgent CreateProject CreateTask CreateUser CreateWorkspace Decide DeclineHandoff Delegate EndWait Fail Fetch In KeepAlive Newest Next
-	NotSent OfferHandoff Pause Progress PutBlob Queued Release ReleaseMentions RemoveDependency RemoveUser Reopen RequestReview Resume Retire
-	Retry Sent SetRole Signal Snooze Submit Sweep TaskOf Unassign Unblock Update UpdateProject UpdateUser Wake Withdraw`)
+	CreateAgent CreateProject CreateRecurring CreateTask CreateTemplate CreateUser CreateWorkspace Decide DeleteRecurring DeleteTask DeleteTemplate DeclineHandoff Delegate EndWait Fail Fetch In KeepAlive Newest Next
+	NotSent OfferHandoff Pause Progress PutBlob Queued Release ReleaseMentions RemoveDependency RemoveUser Reopen RequestReview Resume Retire SendMessage
+	Retry Sent SetRole Signal Snooze Submit Sweep TaskOf Unassign Unblock Update UpdateAgent UpdateProject UpdateRecurring UpdateTemplate UpdateUser Wake Withdraw`)
 
 func TestEveryReadIsOneOrTheOther(t *testing.T) {
 	w := start(t)
@@ -128,11 +139,15 @@ func (w *world) closed() (refs []string) {
 	ok[*control.Task](w)(w.Block(ctx, w.as("op"), "OPS-2", token, control.Blocking{Kind: "question", Reason: "confidential", Action: "confidential", Owner: "oz"}))
 	ok[*control.Comment](w)(w.Comment(ctx, w.as("op"), "OPS-1", "confidential comment, @oz"))
 	ok[*control.Review](w)(w.Decide(ctx, w.as("oz"), r.ID, control.Decision{Verdict: "changes_requested", Comment: "confidential verdict"}))
-	return refs
+	ok[*control.Message](w)(w.SendMessage(ctx, w.as("oz"), "op", "confidential message"))
+	template := ok[*control.Template](w)(w.CreateTemplate(ctx, w.as("oz"), control.NewTemplate{Project: "OPS", Name: "confidential", Task: control.NewTask{Title: "confidential"}}))
+	again := ok[*control.Recurring](w)(w.CreateRecurring(ctx, w.as("oz"), control.NewRecurring{Project: "OPS", Name: "confidential", Expression: "1h",
+		Task: control.NewTask{Title: "confidential"}}))
+	return append(refs, template.ID, again.ID)
 }
 
 func TestOutsidersSeeNothingOfAProject(t *testing.T) {
-	w := start(t)
+	w := newWorld(t, memory.New(), timed(), control.Policies{})
 	refs := append(w.closed(), "", "me", "none")
 	own := w.made(control.NewTask{Project: "WEB", Title: "Open to all of WEB", Assignee: "@writer"})
 	for _, name := range []string{"guest", "mia", "gone"} {
@@ -191,7 +206,7 @@ func TestOutsidersSeeNothingOfAProject(t *testing.T) {
 }
 
 func TestConnectionsAndAddressesAreHidden(t *testing.T) {
-	w := start(t)
+	w := newWorld(t, memory.New(), timed(), control.Policies{})
 	w.closed()
 	for who, sees := range map[string]bool{"ann": true, "op": true, "oz": false, "rob": false} {
 		a := ok[*control.Agent](w)(w.Agent(ctx, w.as(who), "op"))

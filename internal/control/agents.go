@@ -558,23 +558,25 @@ func (b *Board) CreateAgent(ctx context.Context, c Call, in NewAgent) (*Agent, e
 		}
 		a := &Agent{Slug: in.Slug, Name: in.Name, Role: cmp.Or(in.Role, "worker"), Capabilities: in.Capabilities,
 			Runtime: cmp.Or(in.Runtime, "custom"), Connection: in.Connection, Push: in.Push, Slots: max(in.Slots, 1), Admin: Active}
-		if a.Role != "worker" && a.Role != "lead" {
-			return nil, invalid("an agent's role is worker or lead, not %q", a.Role)
-		}
-		if !slices.Contains([]string{"openclaw", "claude_code", "codex", "http", "custom"}, a.Runtime) {
-			return nil, invalid("there is no runtime %q", a.Runtime)
-		}
 		for _, ref := range in.Projects {
-			p, err := x.project(ref)
+			p, err := x.seeProject(ref)
 			if err != nil {
+				return nil, err
+			}
+			if err := x.need(p.ID, "manage"); err != nil {
 				return nil, err
 			}
 			if !slices.Contains(a.Projects, p.ID) {
 				a.Projects = append(a.Projects, p.ID)
 			}
 		}
-		if err := x.needManage(a); err != nil {
+		if err := a.check(); err != nil {
 			return nil, err
+		}
+		if len(a.Projects) == 0 {
+			if err := x.need("", "manage"); err != nil {
+				return nil, err
+			}
 		}
 		x.add(a)
 		x.add(&signal{base: base{ID: a.ID}, Limit: 180, Label: "never_seen", Since: x.At})

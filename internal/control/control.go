@@ -55,6 +55,8 @@ type Config struct {
 	// undoes all of it. Who delivers notifications, moves executions or counts
 	// costs does it here.
 	Happened func(ctx context.Context, tx store.Tx, e *Event) error
+	// Times reads an expression that says when tasks recur, and its time zone.
+	Times func(expression, zone string) (Times, error)
 }
 
 // Records is the part of a Reader that a transaction has as well.
@@ -112,8 +114,11 @@ type Call struct {
 	By        Party     // who asks, already known to be that party
 	At        time.Time // now
 	Version   int64     // of the record in question as the caller saw it; 0: whatever it is
-	Key       string    // idempotency key: a repeated call gets the first one's answer; "": none
-	Scopes    []string  // of a service key: read, comment, edit, manage; others are not the board's
+	// Key is an idempotency key: a repeated call of the same operation gets the
+	// first one's answer. It has to say what the call is about, such as its path,
+	// so that a key that is used for another task is another call. "": none.
+	Key    string
+	Scopes []string // of a service key: read, comment, edit, manage; others are not the board's
 }
 
 // entity is a record as the board sees it.
@@ -151,7 +156,7 @@ func write[T any](ctx context.Context, b *Board, c Call, name string, do func(x 
 		x := b.begin(ctx, tx, tx, c)
 		answer := "" // id of the kept answer
 		if c.Key != "" {
-			answer = fmt.Sprintf("%s/%s/%s/%s", c.Workspace, c.By, name, c.Key)
+			answer = hashOf(fmt.Appendf(nil, "%s/%s/%s/%s", c.Workspace, c.By, name, c.Key))
 			kept, err := tx.Record(ctx, "answer", answer)
 			if err == nil {
 				return json.Unmarshal(kept.Data, &result)
@@ -349,6 +354,9 @@ func (x *op) emit(e Event) error {
 	}
 	if strings.HasPrefix(e.Type, "user.") {
 		topics = append(topics, AuditTopic)
+	}
+	if e.Type == "agent.status" {
+		topics = append(topics, "status/"+e.Agent)
 	}
 	data, err := json.Marshal(e)
 	if err != nil {

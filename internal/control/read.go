@@ -188,6 +188,9 @@ type View struct {
 	Why          []string       `json:"why,omitempty"`
 }
 
+// Revision is the version of the task.
+func (v *View) Revision() int64 { return v.Task.Version }
+
 // LeaseView is what others see of a lease.
 type LeaseView struct {
 	Holder    Party     `json:"holder"`

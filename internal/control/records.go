@@ -40,6 +40,9 @@ type base struct {
 
 func (b *base) header() *base { return b }
 
+// Revision is the version of a record, which a change may be bound to.
+func (b *base) Revision() int64 { return b.Version }
+
 // Workspace is a tenant.
 type Workspace struct {
 	base
@@ -209,7 +212,8 @@ type Task struct {
 	MaxAttempts        int             `json:"max_attempts"`
 	Source             *Source         `json:"source,omitempty"` // the state that waits for it
 	CreatedBy          Party           `json:"created_by"`
-	UpdatedAt          time.Time       `json:"updated_at"` // when anything of it changed
+	Recurring          string          `json:"recurring,omitempty"` // what made it
+	UpdatedAt          time.Time       `json:"updated_at"`          // when anything of it changed
 
 	State       State      `json:"state"`
 	StateSince  time.Time  `json:"state_since"`

@@ -18,7 +18,7 @@ const sweepBatch = 100
 
 // Sweep does all that has become due by a time, in all workspaces: leases that
 // ran out, reminders and ends of reviews, wakeups to offer again, hand-offs
-// that nobody took, agents that fell silent. It also looks whether the next
+// that nobody took, agents that fell silent, tasks that recur. It also looks whether the next
 // hundred pending reviews have somebody to decide them, and forgets answers to
 // calls of more than a day ago.
 func (b *Board) Sweep(ctx context.Context, at time.Time) (s Swept, err error) {
@@ -40,6 +40,11 @@ func (b *Board) Sweep(ctx context.Context, at time.Time) (s Swept, err error) {
 		if n < sweepBatch {
 			break
 		}
+	}
+	n, err := b.sweepRecurring(ctx, at)
+	s.Done += n
+	if err != nil {
+		return s, err
 	}
 	if err := b.sweepReviews(ctx, c); err != nil {
 		return s, err
@@ -74,7 +79,7 @@ func (b *Board) forget(ctx context.Context, before time.Time) error {
 
 // due is when the next thing is.
 func (b *Board) due(ctx context.Context) (next time.Time, err error) {
-	for _, kind := range []string{"lease", "review", "wakeup", "handoff", "signal"} {
+	for _, kind := range []string{"lease", "review", "wakeup", "handoff", "signal", "recurring"} {
 		first, err := b.r.Records(ctx, store.Prefix(kind, "due/", 1))
 		if err != nil {
 			return next, err

@@ -69,8 +69,8 @@ func (x *op) toEdit(ref string) (*Task, error) {
 
 // NewTask is what CreateTask wants. What is not said is as the project has it.
 type NewTask struct {
-	Project            string          `json:"project"` // key or id
-	Title              string          `json:"title"`
+	Project            string          `json:"project,omitempty"` // key or id; the template's unless said
+	Title              string          `json:"title,omitempty"`
 	Description        string          `json:"description,omitempty"`
 	AcceptanceCriteria []string        `json:"acceptance_criteria,omitempty"`
 	Priority           Priority        `json:"priority,omitempty"`
@@ -89,7 +89,8 @@ type NewTask struct {
 	Budget             int64           `json:"budget,omitempty"`
 	Rank               string          `json:"rank,omitempty"`
 	MaxAttempts        int             `json:"max_attempts,omitempty"`
-	Source             *Source         `json:"source,omitempty"` // by the engine alone
+	Source             *Source         `json:"source,omitempty"`   // by the engine alone
+	Template           string          `json:"template,omitempty"` // name or id: says what is not said here
 }
 
 // CreateTask makes a task.
@@ -98,7 +99,11 @@ func (b *Board) CreateTask(ctx context.Context, c Call, in NewTask) (*Task, erro
 }
 
 func (x *op) create(in NewTask) (*Task, error) {
-	p, err := x.project(in.Project)
+	in, err := x.filled(in)
+	if err != nil {
+		return nil, err
+	}
+	p, err := x.seeProject(in.Project)
 	if err != nil {
 		return nil, err
 	}
