@@ -70,12 +70,10 @@ func (c *restClient) call(ctx context.Context, method, path string, in, out any)
 	}
 	if res.StatusCode/100 != 2 {
 		var failed struct {
-			Error struct {
-				Message string `json:"message"`
-			} `json:"error"`
+			Error refusal `json:"error"`
 		}
 		if json.Unmarshal(text, &failed) == nil && failed.Error.Message != "" {
-			return nil, errors.New(failed.Error.Message)
+			return nil, &failed.Error
 		}
 		return nil, fmt.Errorf("the server answered %s", res.Status)
 	}
@@ -83,6 +81,20 @@ func (c *restClient) call(ctx context.Context, method, path string, in, out any)
 		return text, nil
 	}
 	return text, json.Unmarshal(text, out)
+}
+
+// refusal is an answer of the server's that says no.
+type refusal struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+func (r *refusal) Error() string { return r.Message }
+
+// refusedAs reports whether err is a refusal with the code.
+func refusedAs(err error, code string) bool {
+	var r *refusal
+	return errors.As(err, &r) && r.Code == code
 }
 
 // show prints an answer as it came with --json, and else what print makes of it.
