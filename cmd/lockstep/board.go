@@ -126,7 +126,7 @@ commands task and review.`,
 		`  lockstep agent add writer --project WEB
   lockstep agent ls
   lockstep agent key writer`,
-		newAgentAdd(), newAgentList(), newAgentKey(), newAgentRun(),
+		newAgentAdd(), newAgentList(), newAgentKey(), newAgentRun(), newAgentConnect(),
 		newAgentVerb("pause", "Begin nothing until it is resumed"), newAgentVerb("resume", "Go on after a pause"), newAgentVerb("retire", "End an agent for good"))
 }
 

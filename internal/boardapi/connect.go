@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/lockstep-run/lockstep/internal/connect"
 	"github.com/lockstep-run/lockstep/internal/control"
 	"github.com/lockstep-run/lockstep/internal/push"
 	"github.com/lockstep-run/lockstep/internal/rest"
@@ -22,6 +23,7 @@ func (a *API) registerConnect(handle func(string, func(*request) (any, error))) 
 		return
 	}
 	handle("PUT /api/v1/agents/{agent}/connection", a.putConnection)
+	handle("POST /api/v1/agents/{agent}/connect-kit", a.connectKit)
 	handle("POST /api/v1/agents/discover", a.discover)
 }
 
@@ -66,6 +68,76 @@ func (a *API) putConnection(r *request) (any, error) {
 		answer["signing_secret"] = made // this once
 	}
 	return answer, nil
+}
+
+// connectKit makes a key for an agent, says how the agent is reached if an address
+// is given, and answers with the files and commands that connect it.
+func (a *API) connectKit(r *request) (any, error) {
+	type body struct {
+		Runtime      string `json:"runtime"` // the agent's unless said
+		URL          string `json:"url"`     // where it is woken: of OpenClaw the gateway
+		AllowPrivate bool   `json:"allow_private"`
+		AgentID      string `json:"agent_id"`
+		MCPEntry     string `json:"mcp_entry"`
+		GatewayToken string `json:"gateway_token"`
+	}
+	in, err := read[body](r)
+	if err != nil {
+		return nil, err
+	}
+	agent, err := r.managed()
+	if err != nil {
+		return nil, err
+	}
+	runtime := cmp.Or(in.Runtime, agent.Runtime)
+	kit := connect.In{Runtime: runtime, Agent: agent.Slug, URL: a.url(), Hook: in.URL, Slots: agent.Slots, Entry: in.MCPEntry, AgentID: cmp.Or(in.AgentID, agent.Slug)}
+	if _, err := connect.Make(kit); err != nil {
+		return nil, rest.Invalid("%s", sentence(err.Error()))
+	}
+	key, record, err := makeKey(r, agent)
+	if err != nil {
+		return nil, err
+	}
+	err = a.bell.Write(r.Context(), func(ctx context.Context, tx store.Tx) error {
+		if err := r.keepKey(ctx, tx, agent, key, record); err != nil || in.URL == "" {
+			return err
+		}
+		return a.reach(ctx, tx, r, agent, push.Connection{URL: in.URL, AgentID: in.AgentID, MCPEntry: in.MCPEntry}, in.AllowPrivate, in.GatewayToken, &kit)
+	})
+	if err != nil {
+		return nil, invalidConnection(err)
+	}
+	kit.Key = key.Key
+	return connect.Make(kit)
+}
+
+// reach has an agent be woken at an address, and puts into its kit what both
+// sides need for that.
+func (a *API) reach(ctx context.Context, tx store.Tx, r *request, agent *control.Agent, to push.Connection, private bool, gatewayToken string, kit *connect.In) error {
+	if private {
+		to.Private = push.HostPort(to.URL)
+	}
+	var s push.Secrets
+	if kit.Runtime == "openclaw" {
+		neighbours, token, err := a.push.Neighbours(ctx, tx, workspace, to.URL)
+		if err != nil {
+			return err
+		}
+		delete(neighbours, kit.AgentID)
+		if to.MCPEntry == "" && len(neighbours) > 0 {
+			to.MCPEntry = "board_" + strings.NewReplacer(".", "_", "-", "_").Replace(agent.Slug)
+		}
+		kit.Entry = cmp.Or(to.MCPEntry, "board")
+		neighbours[kit.AgentID], kit.Neighbours = kit.Entry, neighbours
+		s = push.Secrets{Token: token, GatewayToken: gatewayToken}
+		if token == "" {
+			s.Token = push.NewSecret()
+			kit.Token = s.Token // the gateway's from now on
+		}
+	}
+	_, made, err := a.push.Put(ctx, tx, r.call, agent, kit.Runtime, to, s)
+	kit.Secret = made
+	return err
 }
 
 func invalidConnection(err error) error {

@@ -1,6 +1,7 @@
 package push
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -256,4 +257,31 @@ func At(a *control.Agent, gateway string) (id string, ok bool) {
 		return a.Slug, true
 	}
 	return c.AgentID, true
+}
+
+// Neighbours lists the agents of a workspace that are reached at a gateway, by
+// their ids there, with what each calls this server; and the gateway's hook
+// token, "" if none of them has one.
+func (p *Pusher) Neighbours(ctx context.Context, tx store.Tx, workspace, gateway string) (entries map[string]string, token string, err error) {
+	agents, err := p.cfg.Board.In(tx).Pushed(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	entries = map[string]string{}
+	for _, a := range agents {
+		id, ok := At(a, gateway)
+		if !ok || a.Workspace != workspace {
+			continue
+		}
+		c, err := parse(a)
+		if err != nil {
+			return nil, "", err
+		}
+		entries[id] = cmp.Or(c.MCPEntry, "board")
+		// What cannot be opened is entered anew.
+		if s, err := p.secrets(ctx, tx, a.ID); err == nil && token == "" {
+			token = s.Token
+		}
+	}
+	return entries, token, nil
 }
