@@ -34,8 +34,7 @@ func command(t *testing.T, url string, args ...string) string {
 // agentAt is what the server says of an agent.
 func agentAt(t *testing.T, url, slug string) (a struct {
 	control.Agent
-	FirstSeen time.Time           `json:"first_seen"`
-	Status    control.AgentStatus `json:"status"`
+	Status control.AgentStatus `json:"status"`
 }) {
 	t.Helper()
 	if _, err := (&restClient{url: url}).call(t.Context(), "GET", "agents/"+slug, nil, &a); err != nil {
@@ -62,8 +61,8 @@ func TestConnectWithHook(t *testing.T) {
 	defer receiver.Close()
 	command(t, srv.url, "project", "add", "WEB")
 	command(t, srv.url, "agent", "add", "writer", "--project", "WEB")
-	if a := agentAt(t, srv.url, "writer"); !a.FirstSeen.IsZero() {
-		t.Errorf("it was seen at %s", a.FirstSeen)
+	if a := agentAt(t, srv.url, "writer"); !a.Status.FirstSeen.IsZero() {
+		t.Errorf("it was seen at %s", a.Status.FirstSeen)
 	}
 	dir := filepath.Join(t.TempDir(), "kit")
 	command(t, srv.url, "agent", "connect", "writer", "--runtime", "http", "--hook", receiver.URL, "--allow-private", "--write", dir)
@@ -81,7 +80,7 @@ func TestConnectWithHook(t *testing.T) {
 	if err := push.Verify(secret, c.header, c.body, time.Now()); err != nil {
 		t.Error(err)
 	}
-	for agentAt(t, srv.url, "writer").FirstSeen.IsZero() {
+	for agentAt(t, srv.url, "writer").Status.FirstSeen.IsZero() {
 		time.Sleep(5 * time.Millisecond)
 	}
 	a := agentAt(t, srv.url, "writer")
