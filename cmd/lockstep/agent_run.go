@@ -475,6 +475,6 @@ func (r *agentRunner) report(ctx context.Context, t *claimedTask, usage []usageR
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
-	_, err := r.c.call(ctx, http.MethodPost, "usage", map[string]any{"reports": usage}, nil)
+	_, err := r.c.call(ctx, http.MethodPost, "usage", map[string]any{"events": usage}, nil)
 	return err
 }

@@ -73,7 +73,7 @@ func reads(w *world, c control.Call, ref string) map[string]func() (any, error) 
 // others are the methods of the board that change something, and those that only
 // the server itself calls.
 var others = strings.Fields(`AcceptHandoff AddDeliverable AddDependency AnswerBlock Assign Block BudgetChanged Cancel Claim Comment
-	CreateAgent CreateProject CreateTask CreateUser CreateWorkspace Connect Decide DeclineHandoff Delegate EndWait Fail Fetch Holds In KeepAlive MayConnect Newest Next
+	CreateAgent CreateProject CreateTask CreateUser CreateWorkspace Connect Decide DeclineHandoff Delegate EndWait Fail Fetch In KeepAlive LeaseOf MayConnect Newest Next
 	NotSent OfferHandoff Pause Progress Pushed PutBlob Queued Release ReleaseMentions RemoveDependency RemoveUser Reopen RequestReview Resume Retire
 	Retry RunEnded Sent SetRole Signal Snooze Submit Sweep TaskOf Unassign Unblock Update UpdateProject UpdateUser Wake Withdraw`)
 

@@ -77,9 +77,9 @@ func (b *Board) Pushed(ctx context.Context) ([]*Agent, error) {
 	}
 }
 
-// Holds reports whether an agent, by id, holds the lease of a task, and where
+// LeaseOf reports whether an agent, by id, holds the lease of a task, and where
 // that stands.
-func (b *Board) Holds(ctx context.Context, c Call, agent, task string) (bool, State, error) {
+func (b *Board) LeaseOf(ctx context.Context, c Call, agent, task string) (bool, State, error) {
 	x := b.view(ctx, c)
 	t, err := x.task(task)
 	if err != nil {

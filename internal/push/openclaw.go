@@ -114,7 +114,7 @@ func (p *Pusher) follow(ctx context.Context, o control.Offer, to Connection, s S
 	defer renew.Stop()
 	for {
 		rings := p.cfg.Bell.Next()
-		holds, state, err := p.cfg.Board.Holds(ctx, c, o.Agent.ID, o.Task.ID)
+		holds, state, err := p.cfg.Board.LeaseOf(ctx, c, o.Agent.ID, o.Task.ID)
 		if err == nil && state == control.Cancelled {
 			p.abort(ctx, to, s, h)
 			return
