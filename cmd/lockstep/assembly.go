@@ -28,6 +28,7 @@ import (
 	"github.com/lockstep-run/lockstep/internal/maprun"
 	"github.com/lockstep-run/lockstep/internal/objects"
 	"github.com/lockstep-run/lockstep/internal/openapi"
+	"github.com/lockstep-run/lockstep/internal/push"
 	"github.com/lockstep-run/lockstep/internal/schedule"
 	"github.com/lockstep-run/lockstep/internal/seal"
 	"github.com/lockstep-run/lockstep/internal/status"
@@ -349,6 +350,11 @@ func (a *assembly) control(ctx context.Context) (err error) {
 	a.srv.auth = a.board.Auth()
 	a.runUntilClose(a.board.Run)
 	a.runUntilClose(a.srv.auth.Run)
+	wakeups := push.New(push.Config{
+		Board: a.board.Board(), Store: a.store, Bell: a.bell, Key: a.key, Policy: a.policy, URL: a.publicURL, Log: a.set.log,
+	})
+	a.board.Connects(wakeups, a.publicURL)
+	a.runUntilClose(wakeups.Run)
 	return nil
 }
 

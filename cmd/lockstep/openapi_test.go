@@ -1,57 +1,13 @@
 package main
 
 import (
-	"context"
-	"net/http"
-	"reflect"
-	"slices"
 	"strings"
 	"testing"
 )
 
-// patterns lists what a mux has routes for, from the tree that it keeps.
-func patterns(mux *http.ServeMux) (all []string) {
-	var walk func(node reflect.Value)
-	walk = func(node reflect.Value) {
-		for node.Kind() == reflect.Pointer || node.Kind() == reflect.Interface {
-			if node.IsNil() {
-				return
-			}
-			node = node.Elem()
-		}
-		switch node.Kind() {
-		case reflect.Slice:
-			for i := range node.Len() {
-				walk(node.Index(i))
-			}
-		case reflect.Map:
-			for it := node.MapRange(); it.Next(); {
-				walk(it.Value())
-			}
-		case reflect.Struct:
-			if str := node.FieldByName("str"); str.IsValid() && str.Kind() == reflect.String {
-				all = append(all, str.String())
-				return
-			}
-			for _, name := range []string{"tree", "pattern", "children", "multiChild", "emptyChild", "s", "m", "value"} {
-				if f := node.FieldByName(name); f.IsValid() {
-					walk(f)
-				}
-			}
-		}
-	}
-	walk(reflect.ValueOf(mux))
-	slices.Sort(all)
-	return slices.Compact(all)
-}
-
 func TestEveryRouteIsInTheDocument(t *testing.T) {
 	found := map[string]bool{}
-	mux, err := (&assembly{srv: &server{}, set: settings{publicURL: "http://127.0.0.1"}}).routes(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range patterns(mux) {
+	for _, p := range patternsOf(openTeamServer(t).routes) {
 		if strings.Contains(p, " /api/v1/") {
 			found[p] = true
 		}

@@ -91,15 +91,13 @@ func send(req *http.Request, jar http.CookieJar, out any) ([]byte, error) {
 	}
 	if res.StatusCode/100 != 2 {
 		var failed struct {
-			Error struct {
-				Message string `json:"message"`
-			} `json:"error"`
+			Error refusal `json:"error"`
 		}
 		if json.Unmarshal(text, &failed) == nil && failed.Error.Message != "" {
 			if res.StatusCode == http.StatusUnauthorized && req.Header.Get("Authorization") == "" && jar == nil {
 				return nil, fmt.Errorf("you are not signed in to %s: lockstep login %[1]s does that", originOf(req.URL.String()))
 			}
-			return nil, errors.New(failed.Error.Message)
+			return nil, &failed.Error
 		}
 		return nil, fmt.Errorf("the server answered %s", res.Status)
 	}
@@ -107,6 +105,20 @@ func send(req *http.Request, jar http.CookieJar, out any) ([]byte, error) {
 		return text, nil
 	}
 	return text, json.Unmarshal(text, out)
+}
+
+// refusal is an answer of the server's that says no.
+type refusal struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+func (r *refusal) Error() string { return r.Message }
+
+// refusedAs reports whether err is a refusal with the code.
+func refusedAs(err error, code string) bool {
+	var r *refusal
+	return errors.As(err, &r) && r.Code == code
 }
 
 // show prints an answer as it came with --json, and else what print makes of it.

@@ -20,6 +20,7 @@ import (
 	"github.com/lockstep-run/lockstep/internal/auth"
 	"github.com/lockstep-run/lockstep/internal/control"
 	"github.com/lockstep-run/lockstep/internal/feed"
+	"github.com/lockstep-run/lockstep/internal/push"
 	"github.com/lockstep-run/lockstep/internal/rest"
 	"github.com/lockstep-run/lockstep/internal/store"
 )
@@ -43,6 +44,8 @@ type API struct {
 	log   *slog.Logger
 	bell  *feed.Bell // through which all is written
 	auth  *auth.Auth
+	push  *push.Pusher  // nil: wakeups are fetched
+	url   func() string // where agents reach the server
 
 	mu   sync.Mutex
 	seen map[string]time.Time // when an agent's last sign of life was passed on

@@ -39,23 +39,33 @@ func (a *API) newKey(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var secret [24]byte
-	rand.Read(secret[:])
-	key := keyPrefix + base64.RawURLEncoding.EncodeToString(secret[:])
-	k := Key{ID: key[:len(keyPrefix)+6], Agent: agent.ID, CreatedAt: r.call.At.UTC().Truncate(time.Millisecond)}
-	data, err := json.Marshal(k)
+	k, record, err := makeKey(r, agent)
 	if err != nil {
 		return nil, err
 	}
 	err = a.bell.Write(r.Context(), func(ctx context.Context, tx store.Tx) error {
-		record := store.Record{Kind: keyKind, ID: keyHash(key), Keys: []string{"agent/" + agent.ID + "/" + k.ID}, Data: data}
-		if err := tx.SaveRecord(ctx, record); err != nil {
-			return err
-		}
-		return r.tell(ctx, tx, "agent.key_created", agent, k.ID)
+		return r.keepKey(ctx, tx, agent, k, record)
 	})
-	k.Key = key
 	return k, err
+}
+
+// makeKey makes a key up, with the record that keeps it.
+func makeKey(r *request, agent *control.Agent) (k Key, record store.Record, err error) {
+	var secret [24]byte
+	rand.Read(secret[:])
+	key := keyPrefix + base64.RawURLEncoding.EncodeToString(secret[:])
+	k = Key{ID: key[:len(keyPrefix)+6], Agent: agent.ID, CreatedAt: r.call.At.UTC().Truncate(time.Millisecond)}
+	data, err := json.Marshal(k)
+	k.Key = key
+	return k, store.Record{Kind: keyKind, ID: keyHash(key), Keys: []string{"agent/" + agent.ID + "/" + k.ID}, Data: data}, err
+}
+
+// keepKey has a key count, and tells of it.
+func (r *request) keepKey(ctx context.Context, tx store.Tx, agent *control.Agent, k Key, record store.Record) error {
+	if err := tx.SaveRecord(ctx, record); err != nil {
+		return err
+	}
+	return r.tell(ctx, tx, "agent.key_created", agent, k.ID)
 }
 
 func (a *API) keys(r *request) (any, error) {

@@ -84,9 +84,10 @@ func reads(w *world, c control.Call, ref string) map[string]func() (any, error) 
 // others are the methods of the board that change something, and those that only
 // the server itself calls.
 var others = strings.Fields(`AcceptHandoff AddDeliverable AddDependency AnswerBlock Assign Block BudgetChanged Cancel Claim Comment
-	CreateAgent CreateProject CreateRecurring CreateTask CreateTemplate CreateUser CreateWorkspace Decide DeleteRecurring DeleteTask DeleteTemplate DeclineHandoff Delegate EndWait Fail Fetch In KeepAlive Newest Next
-	NotSent OfferHandoff Pause Progress PutBlob Queued Release ReleaseMentions RemoveDependency RemoveUser Reopen RequestReview Resume Retire SendMessage
-	Retry Sent SetRole Signal Snooze Submit Sweep TaskOf Unassign Unblock Update UpdateAgent UpdateProject UpdateRecurring UpdateTemplate UpdateUser Wake Withdraw`)
+	Connect CreateAgent CreateProject CreateRecurring CreateTask CreateTemplate CreateUser CreateWorkspace Decide DeclineHandoff Delegate DeleteRecurring
+	DeleteTask DeleteTemplate EndWait Fail Fetch In KeepAlive LeaseOf MayConnect Newest Next NotSent OfferHandoff Pause Progress Pushed PutBlob Queued
+	Release ReleaseMentions RemoveDependency RemoveUser Reopen RequestReview Resume Retire Retry RunEnded SendMessage Sent SetRole Signal Snooze Submit
+	Sweep TaskOf Unassign Unblock Update UpdateAgent UpdateProject UpdateRecurring UpdateTemplate UpdateUser Wake Withdraw`)
 
 func TestEveryReadIsOneOrTheOther(t *testing.T) {
 	w := start(t)

@@ -550,6 +550,9 @@ type NewAgent struct {
 	Slots            int // 1 unless said
 }
 
+// runtimes are what an agent may run in.
+var runtimes = []string{"openclaw", "claude_code", "codex", "http", "custom"}
+
 // CreateAgent registers an automated worker.
 func (b *Board) CreateAgent(ctx context.Context, c Call, in NewAgent) (*Agent, error) {
 	return write(ctx, b, c, "agent", func(x *op) (*Agent, error) {
@@ -673,6 +676,9 @@ func (x *op) seen(agent string) error {
 		return nil
 	}
 	back := s.At.IsZero() || !x.At.Before(s.offlineAt())
+	if s.First.IsZero() {
+		s.First = x.At
+	}
 	s.At, s.Active = x.At, true
 	x.put(s)
 	x.touchAgent(agent)
@@ -700,6 +706,7 @@ type AgentStatus struct {
 	Activity     string     `json:"activity"`     // working, blocked or idle
 	Stalled      bool       `json:"stalled,omitempty"`
 	Failing      bool       `json:"failing,omitempty"`
+	FirstSeen    time.Time  `json:"first_seen,omitzero"` // zero: it was never heard of
 	LastSignal   time.Time  `json:"last_signal,omitzero"`
 	Working      []string   `json:"working,omitempty"` // keys of tasks
 }
@@ -709,7 +716,7 @@ func (x *op) status(a *Agent) (st AgentStatus, err error) {
 	if err != nil {
 		return st, err
 	}
-	st.Admin, st.LastSignal, st.Connectivity, st.Activity = a.Admin, s.At, "online", "idle"
+	st.Admin, st.FirstSeen, st.LastSignal, st.Connectivity, st.Activity = a.Admin, s.First, s.At, "online", "idle"
 	switch {
 	case s.At.IsZero():
 		st.Connectivity = "never_seen"

@@ -167,6 +167,7 @@ type Agent struct {
 // edit, since it is written all the time.
 type signal struct {
 	base             // ID is the agent's
+	First  time.Time `json:"first,omitzero"` // zero: it was never heard of
 	At     time.Time `json:"at,omitzero"`
 	Limit  int64     `json:"limit"`            // seconds of silence until it is offline
 	Label  string    `json:"label"`            // the last one told in an event
