@@ -27,6 +27,7 @@ import (
 	"github.com/lockstep-run/lockstep/internal/logs"
 	"github.com/lockstep-run/lockstep/internal/maprun"
 	"github.com/lockstep-run/lockstep/internal/objects"
+	"github.com/lockstep-run/lockstep/internal/rest"
 	"github.com/lockstep-run/lockstep/internal/schedule"
 	"github.com/lockstep-run/lockstep/internal/seal"
 	"github.com/lockstep-run/lockstep/internal/status"
@@ -388,6 +389,7 @@ func (a *assembly) serve(listener net.Listener) error {
 	a.triggers.Register(mux)
 	a.board.Register(mux, stopping)
 	a.srv.auth.Register(mux)
+	mux.Handle("/mcp", rest.Local(a.agentDoor(stopping)))
 	for _, path := range fn.Paths {
 		mux.Handle(path, endFunctionPollsWith(stopping, withKeyOfFunctions(a.functions)))
 	}

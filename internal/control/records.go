@@ -297,6 +297,7 @@ type Lease struct {
 	RenewedAt time.Time `json:"renewed_at"`
 	ExpiresAt time.Time `json:"expires_at,omitzero"` // zero: never
 	Length    int64     `json:"length"`              // seconds a renewal gives
+	Unheard   []string  `json:"unheard,omitempty"`   // comments of others that the holder has not been told of, the newest hundred
 	StallAt   time.Time `json:"stall_at,omitzero"`
 	Stalled   bool      `json:"stalled,omitempty"`
 }
@@ -436,6 +437,7 @@ type Mention struct {
 	Party Party  `json:"party"`
 	Name  string `json:"name"`
 	Held  bool   `json:"held,omitempty"` // by the loop guard, until a person lets it go
+	Read  bool   `json:"read,omitempty"` // by the agent that is meant
 }
 
 // Handoff passes work on.
