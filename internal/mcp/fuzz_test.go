@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/lockstep-run/lockstep/internal/control"
 )
 
 // Whatever a client sends, the server stays, and what it answers is short and
@@ -56,6 +58,44 @@ func FuzzDoor(f *testing.F) {
 		}
 		if res.StatusCode >= 500 {
 			t.Errorf("%d %v", res.StatusCode, said)
+		}
+	})
+}
+
+// Whatever a model gives as arguments, the answer is a result it can read, and
+// never that the server could not do it.
+func FuzzArguments(f *testing.F) {
+	tools := strings.Fields("whoami task_next task_list task_get task_claim task_progress deliverable_add task_submit task_block task_fail " +
+		"task_release task_create task_comment handoff review_list review_decide usage_report")
+	for i, arguments := range []string{
+		`{}`, `{"project":"WEB"}`, `{"status":"inbox","mine":true}`, `{"task":"WEB-1"}`, `{"task":"WEB-1"}`, `{"task":"WEB-1","lease":"x","percent":100}`,
+		`{"task":"WEB-1","lease":"x","kind":"json","title":"t","content":"{"}`, `{"task":"WEB-1","lease":"x","summary":"s","output":{"a":[1e999]}}`,
+		`{"task":"WEB-1","lease":"x","kind":"question","reason":"r","action":"a"}`, `{"task":"WEB-1","lease":"x","category":"tool","message":"m","retryable":true}`,
+		`{"task":"WEB-1","lease":"x","note":"n"}`, `{"project":"WEB","title":"\u0000","description":"d","depends_on":["WEB-1"],"assignee":"@boss"}`,
+		`{"task":"WEB-1","body":"@boss \ud800"}`, `{"task":"WEB-1","to":"@writer","mode":"follow_up","summary":"s"}`, `{}`,
+		`{"review":"x","verdict":"approve"}`, `{"provider":"p","model":"m","input":9223372036854775807,"reported_cost_usd":1e300,"idempotency_key":"k"}`,
+	} {
+		f.Add(byte(i), []byte(arguments))
+	}
+	w := start(f)
+	key := w.key("boss", "lead", "WEB")
+	w.task(control.NewTask{Title: "one"})
+	f.Fuzz(func(t *testing.T, tool byte, arguments []byte) {
+		var in struct {
+			WaitS json.Number `json:"wait_s"`
+		}
+		if !json.Valid(arguments) || json.Unmarshal(arguments, &in) == nil && in.WaitS != "" {
+			return
+		}
+		name := tools[int(tool)%len(tools)]
+		status, text, _ := (&world{TB: t, url: w.url}).post(key, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+name+`","arguments":`+string(arguments)+`}}`)
+		var said struct {
+			Result struct {
+				Structured struct{ Error struct{ Code string } } `json:"structuredContent"`
+			}
+		}
+		if err := json.Unmarshal([]byte(text), &said); status != http.StatusOK || err != nil || said.Result.Structured.Error.Code == "internal" {
+			t.Errorf("%s: %d %s", name, status, text)
 		}
 	})
 }
