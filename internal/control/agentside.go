@@ -3,7 +3,6 @@ package control
 import (
 	"cmp"
 	"context"
-	"slices"
 )
 
 // This file has what an agent asks about itself: whether there is work, what it
@@ -55,57 +54,6 @@ func (b *Board) Holds(ctx context.Context, c Call) ([]Claimed, error) {
 			return nil, err
 		}
 		all = append(all, Claimed{Task: t, AttemptID: l.Attempt, LeaseToken: b.token(l.Attempt), LeaseExpiresAt: l.ExpiresAt})
-	}
-	return all, nil
-}
-
-// AgentTasks lists tasks of the calling agent's projects that stand at one of
-// the states, at most limit, in the order in which they are to be begun. project
-// narrows them down; mine leaves those that it is assigned to.
-func (b *Board) AgentTasks(ctx context.Context, c Call, project string, states []State, mine bool, limit int) ([]*Task, error) {
-	x := b.view(ctx, c)
-	a, err := x.agentCaller()
-	if err != nil {
-		return nil, err
-	}
-	projects := a.Projects
-	if project != "" {
-		p, err := x.project(project)
-		if err != nil {
-			return nil, err
-		}
-		if err := x.need(p.ID, "read"); err != nil {
-			return nil, err
-		}
-		projects = []string{p.ID}
-	}
-	var all []*Task
-	for _, s := range states {
-		prefixes := []string{"assignee/" + string(AgentParty(a.ID)) + "/" + string(s) + "/"}
-		if !mine {
-			prefixes = nil
-			for _, p := range projects {
-				prefixes = append(prefixes, "project/"+p+"/"+string(s)+"/")
-			}
-		}
-		for _, prefix := range prefixes {
-			most := limit - len(all)
-			if mine {
-				most = many // those of other projects are passed over
-			}
-			some, err := list[Task](x, prefix, most)
-			if err != nil {
-				return nil, err
-			}
-			for _, t := range some {
-				if len(all) < limit && slices.Contains(projects, t.Project) {
-					all = append(all, t)
-				}
-			}
-			if len(all) >= limit {
-				return all, nil
-			}
-		}
 	}
 	return all, nil
 }

@@ -144,6 +144,7 @@ func TestClosedGate(t *testing.T) {
 	w.task(control.NewTask{Title: "second", Assignee: "@writer", DependsOn: []control.DependsOn{{Task: "WEB-1"}}})
 	w.want(a.refused("gate_closed", "task_claim", fields{"task": "WEB-2"}), "[WEB-1]", "waiting_on")
 	w.want(a.ok("task_next", nil), "gate_closed", "reason")
+	w.want(a.ok("task_list", fields{"mine": true}), "[WEB-1]", "tasks", 0, "waits_for")
 	w.want(a.ok("task_get", fields{"task": "WEB-2"}), "false", "gate", "open")
 }
 

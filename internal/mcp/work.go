@@ -217,6 +217,7 @@ type row struct {
 	Priority control.Priority `json:"priority"`
 	Assignee string           `json:"assignee,omitempty"`
 	DueAt    *time.Time       `json:"due_at,omitempty"`
+	WaitsFor []string         `json:"waits_for,omitempty"` // tasks: its gate is closed
 }
 
 func (n *names) row(t *control.Task) row {
@@ -237,14 +238,22 @@ func (d *Door) taskList(ctx context.Context, who *caller, in listArgs) (*rows, e
 			return nil, invalid("there is no status %q; there are %v", in.Status, control.States())
 		}
 	}
-	tasks, err := d.cfg.Board.AgentTasks(ctx, who.Call, in.Project, states, in.Mine, mostRows+1)
+	q := control.TaskQuery{Project: in.Project, States: states, Page: control.Page{Limit: mostRows}}
+	if in.Mine {
+		q.Assignee = "me"
+	}
+	tasks, more, err := d.cfg.Board.Tasks(ctx, who.Call, q)
 	if err != nil {
 		return nil, err
 	}
 	n := d.names(ctx, who)
-	out := &rows{next: next{"task_get shows all of one, task_claim begins it"}, Tasks: []row{}, More: len(tasks) > mostRows}
-	for _, t := range tasks[:min(len(tasks), mostRows)] {
-		out.Tasks = append(out.Tasks, n.row(t))
+	out := &rows{next: next{"task_get shows all of one, task_claim begins it"}, Tasks: []row{}, More: more != ""}
+	for _, t := range tasks {
+		row := n.row(t.Task)
+		if t.Gate != nil && !t.Gate.Open {
+			row.WaitsFor = t.Gate.WaitingOn
+		}
+		out.Tasks = append(out.Tasks, row)
 	}
 	return out, n.err
 }
@@ -532,13 +541,13 @@ type waiting struct {
 }
 
 func (d *Door) reviewList(ctx context.Context, who *caller, _ none) (*reviews, error) {
-	all, err := d.cfg.Board.ReviewInbox(ctx, who.Call)
+	all, more, err := d.cfg.Board.ReviewInbox(ctx, who.Call, control.Page{Limit: mostRows})
 	if err != nil {
 		return nil, err
 	}
 	n := d.names(ctx, who)
-	out := &reviews{next: next{"stop: nothing waits for you"}, Reviews: []waiting{}, More: len(all) > mostRows}
-	for _, w := range all[:min(len(all), mostRows)] {
+	out := &reviews{next: next{"stop: nothing waits for you"}, Reviews: []waiting{}, More: more != ""}
+	for _, w := range all {
 		r := w.Review
 		row := waiting{Review: r.ID, Kind: r.Kind, Title: n.said(r.Author, r.Title), Round: r.Round, By: n.of(r.Author), Behind: w.Behind, Choices: r.Choices, CreatedAt: r.CreatedAt}
 		if r.Summary != "" {

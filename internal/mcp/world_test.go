@@ -72,7 +72,7 @@ func start(t testing.TB) *world {
 	t.Cleanup(srv.Close)
 	t.Cleanup(stop)
 	w := &world{TB: t, url: srv.URL, board: api.Board(), stop: stop}
-	u, err := w.board.User(t.Context(), control.Call{Workspace: "local"}, "local")
+	u, err := w.board.User(t.Context(), control.Call{Workspace: "local", By: control.System}, "local")
 	if err != nil {
 		t.Fatal(err)
 	}
