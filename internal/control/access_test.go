@@ -67,6 +67,16 @@ func reads(w *world, c control.Call, ref string) map[string]func() (any, error) 
 			return page(w.Deliverables(ctx, c, ref, most))
 		},
 		"Handoffs": func() (any, error) { return page(w.Handoffs(ctx, c, ref, most)) },
+
+		"Ready": func() (any, error) {
+			_, why, err := w.Ready(ctx, c, ref)
+			return why, err
+		},
+		"Holds":          func() (any, error) { return one(w.Holds(ctx, c)) },
+		"UnreadMentions": func() (any, error) { return one(w.UnreadMentions(ctx, c)) },
+		"LastAttempt":    func() (any, error) { return one(w.LastAttempt(ctx, c, ref)) },
+		"Attempt":        func() (any, error) { return one(w.Attempt(ctx, c, ref)) },
+		"CallBy":         func() (any, error) { return one(w.CallBy(ctx, c, control.Party(ref))) },
 	}
 }
 
@@ -74,7 +84,7 @@ func reads(w *world, c control.Call, ref string) map[string]func() (any, error) 
 // the server itself calls.
 var others = strings.Fields(`AcceptHandoff AddDeliverable AddDependency AnswerBlock Assign Block BudgetChanged Cancel Claim Comment
 	CreateAgent CreateProject CreateTask CreateUser CreateWorkspace Decide DeclineHandoff Delegate EndWait Fail Fetch In KeepAlive Newest Next
-	NotSent OfferHandoff Pause Progress PutBlob Queued Release ReleaseMentions RemoveDependency RemoveUser Reopen RequestReview Resume Retire
+	NotSent OfferHandoff Pause Progress PutBlob Queued ReadMentions Release ReleaseMentions RemoveDependency RemoveUser Reopen RequestReview Resume Retire
 	Retry Sent SetRole Signal Snooze Submit Sweep TaskOf Unassign Unblock Update UpdateProject UpdateUser Wake Withdraw`)
 
 func TestEveryReadIsOneOrTheOther(t *testing.T) {

@@ -18,11 +18,8 @@ func (b *Board) Ready(ctx context.Context, c Call, project string) (bool, string
 		return false, "", err
 	}
 	if project != "" {
-		p, err := x.project(project)
+		p, err := x.seeProject(project)
 		if err != nil {
-			return false, "", err
-		}
-		if err := x.need(p.ID, "read"); err != nil {
 			return false, "", err
 		}
 		project = p.ID
@@ -49,7 +46,10 @@ func (b *Board) Holds(ctx context.Context, c Call) ([]Claimed, error) {
 		if !x.At.Before(l.ExpiresAt) {
 			continue
 		}
-		t, err := get[Task](x, l.ID)
+		t, err := x.see(l.ID)
+		if Is(err, NotFound) {
+			continue // of a project that it has no more
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -66,7 +66,20 @@ func (b *Board) UnreadMentions(ctx context.Context, c Call) ([]*Comment, error) 
 	if err != nil {
 		return nil, err
 	}
-	return list[Comment](x, unread(AgentParty(a.ID)), many)
+	all, err := list[Comment](x, unread(AgentParty(a.ID)), many)
+	if err != nil {
+		return nil, err
+	}
+	var kept []*Comment
+	for _, c := range all {
+		if _, err := x.see(c.Task); Is(err, NotFound) {
+			continue // of a project that it has no more
+		} else if err != nil {
+			return nil, err
+		}
+		kept = append(kept, c)
+	}
+	return kept, nil
 }
 
 // ReadMentions notes that the calling agent has read the thread of a task. It
@@ -155,31 +168,42 @@ func (b *Board) LastAttempt(ctx context.Context, c Call, task string) (*Attempt,
 func (b *Board) Attempt(ctx context.Context, c Call, id string) (*Attempt, error) {
 	x := b.view(ctx, c)
 	a, err := get[Attempt](x, id)
+	if err == nil {
+		_, err = x.see(a.Task)
+	}
+	if Is(err, NotFound) {
+		err = refuse(NotFound, nil, "there is no attempt %q", id)
+	}
 	if err != nil {
 		return nil, err
 	}
-	_, err = x.see(a.Task)
-	return a, err
+	return a, nil
 }
 
-// CallBy gives the name of a party as people write it: @slug, @name, a role. A
-// party that is no more has its id.
+// CallBy gives the name of a party as people write it: @slug, @name, a role. One
+// that the caller may not see, or that is no more, has its id.
 func (b *Board) CallBy(ctx context.Context, c Call, p Party) (string, error) {
 	x := b.view(ctx, c)
 	kind, id := p.Split()
 	switch kind {
 	case "agent":
 		a, err := get[Agent](x, id)
-		if err == nil {
-			return "@" + a.Slug, nil
+		if err != nil {
+			return string(p), ignore(err, NotFound)
 		}
-		return string(p), ignore(err, NotFound)
+		if ok, err := x.knows(a); !ok || err != nil {
+			return string(p), ignore(err, NotFound)
+		}
+		return "@" + a.Slug, nil
 	case "user":
 		u, err := get[Person](x, id)
-		if err == nil {
-			return "@" + u.Name, nil
+		if err != nil {
+			return string(p), ignore(err, NotFound)
 		}
-		return string(p), ignore(err, NotFound)
+		if ok, err := x.knowsUser(u); !ok || err != nil {
+			return string(p), ignore(err, NotFound)
+		}
+		return "@" + u.Name, nil
 	}
 	return cmp.Or(string(p), "nobody"), nil
 }

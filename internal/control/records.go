@@ -209,7 +209,8 @@ type Task struct {
 	MaxAttempts        int             `json:"max_attempts"`
 	Source             *Source         `json:"source,omitempty"` // the state that waits for it
 	CreatedBy          Party           `json:"created_by"`
-	UpdatedAt          time.Time       `json:"updated_at"` // when anything of it changed
+	TextBy             Party           `json:"text_by,omitempty"` // the agent that last changed its texts, if one has
+	UpdatedAt          time.Time       `json:"updated_at"`        // when anything of it changed
 
 	State       State      `json:"state"`
 	StateSince  time.Time  `json:"state_since"`

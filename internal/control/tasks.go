@@ -232,6 +232,9 @@ func (b *Board) Update(ctx context.Context, c Call, task string, in UpdateTask) 
 		if err != nil {
 			return nil, err
 		}
+		if x.By.isAgent() && (in.Title != nil || in.Description != nil || in.AcceptanceCriteria != nil) {
+			t.TextBy = x.By
+		}
 		change(&t.Title, in.Title)
 		change(&t.Description, in.Description)
 		change(&t.AcceptanceCriteria, in.AcceptanceCriteria)

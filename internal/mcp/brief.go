@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -147,13 +148,14 @@ func (d *Door) brief(ctx context.Context, who *caller, task string) (*brief, err
 		return nil, err
 	}
 	n, t := d.names(ctx, who), v.Task
+	wrote := writer(t)
 	out := &brief{
-		Task: t.Key, ID: t.ID, Title: n.said(t.CreatedBy, t.Title), Status: t.State, Priority: t.Priority, Labels: t.Labels,
+		Task: t.Key, ID: t.ID, Title: n.said(wrote, t.Title), Status: t.State, Priority: t.Priority, Labels: t.Labels,
 		CreatedBy: n.of(t.CreatedBy), ReviewMode: string(t.ReviewMode), OutputSchema: t.OutputSchema, AttemptsLeft: max(t.MaxAttempts-t.Spent, 0),
 	}
-	out.Description = n.text(t.CreatedBy, t.Description)
+	out.Description = n.text(wrote, t.Description)
 	if len(t.AcceptanceCriteria) > 0 {
-		out.AcceptanceCriteria = n.said(t.CreatedBy, t.AcceptanceCriteria)
+		out.AcceptanceCriteria = n.said(wrote, t.AcceptanceCriteria)
 	}
 	if len(t.Input) > 0 {
 		out.Input = n.said(t.CreatedBy, t.Input)
@@ -177,15 +179,19 @@ func (d *Door) brief(ctx context.Context, who *caller, task string) (*brief, err
 	if err := d.context(n, out, v); err != nil {
 		return nil, err
 	}
-	out.Next = out.step1(who, v)
+	out.Next = out.stepFor(who, v)
 	if n.marks {
 		out.Quoting = howQuoted
 	}
 	return out, n.err
 }
 
-// step1 says what the caller may do about a task.
-func (out *brief) step1(who *caller, v *control.View) string {
+// writer is who wrote the texts of a task. What an agent has changed counts as
+// its own.
+func writer(t *control.Task) control.Party { return cmp.Or(t.TextBy, t.CreatedBy) }
+
+// stepFor says what the caller may do about a task.
+func (out *brief) stepFor(who *caller, v *control.View) string {
 	t := v.Task
 	mine := t.Assignee == who.By
 	for _, r := range v.Reviews {
@@ -281,7 +287,7 @@ func (d *Door) upstream(n *names, u *control.Upstream) (*upstream, error) {
 	t, err := d.cfg.Board.Task(n.ctx, n.who.Call, u.Key)
 	switch {
 	case err == nil:
-		said, author, asked = n.said, t.Assignee, t.CreatedBy
+		said, author, asked = n.said, t.Assignee, writer(t)
 	case !control.Is(err, control.NotFound) && !control.Is(err, control.Forbidden):
 		return nil, err
 	}

@@ -256,6 +256,17 @@ func TestLeadReviews(t *testing.T) {
 	w.want(lead.ok("review_decide", fields{"review": s["review"], "verdict": "approve"}), "approved", "status")
 	lead.refused("review_closed", "review_decide", fields{"review": s["review"], "verdict": "approve"})
 
+	// What a lead has changed is the lead's, whoever wrote it first.
+	w.task(control.NewTask{Title: "plain", Assignee: "@writer"})
+	w.want(a.ok("task_get", fields{"task": "WEB-2"}), "plain", "title")
+	boss, err := w.board.Agent(t.Context(), w.by(), "boss")
+	must(w, boss, err)
+	c, title := w.by(), "changed"
+	c.By = control.AgentParty(boss.ID)
+	_, err = w.board.Update(t.Context(), c, "WEB-2", control.UpdateTask{Title: &title})
+	must(w, 0, err)
+	w.want(a.ok("task_get", fields{"task": "WEB-2"}), "@boss", "title", "quoted_from")
+
 	if _, err := a.session.CallTool(t.Context(), &sdk.CallToolParams{Name: "review_list"}); err == nil {
 		t.Error("a worker lists reviews")
 	}

@@ -86,9 +86,6 @@ func (d *Door) whoami(ctx context.Context, who *caller, _ none) (*me, error) {
 	}
 	for _, c := range unread[:min(len(unread), mostRows)] {
 		t, err := b.Task(ctx, who.Call, c.Task)
-		if control.Is(err, control.NotFound) {
-			continue // of a project that it has no more
-		}
 		if err != nil {
 			return nil, err
 		}
@@ -221,7 +218,7 @@ type row struct {
 }
 
 func (n *names) row(t *control.Task) row {
-	r := row{Task: t.Key, Title: n.said(t.CreatedBy, t.Title), Status: t.State, Priority: t.Priority}
+	r := row{Task: t.Key, Title: n.said(writer(t), t.Title), Status: t.State, Priority: t.Priority}
 	if t.Assignee != "" {
 		r.Assignee = n.of(t.Assignee)
 	}
