@@ -29,6 +29,7 @@ import (
 	"github.com/lockstep-run/lockstep/internal/objects"
 	"github.com/lockstep-run/lockstep/internal/openapi"
 	"github.com/lockstep-run/lockstep/internal/push"
+	"github.com/lockstep-run/lockstep/internal/rest"
 	"github.com/lockstep-run/lockstep/internal/schedule"
 	"github.com/lockstep-run/lockstep/internal/seal"
 	"github.com/lockstep-run/lockstep/internal/status"
@@ -430,6 +431,7 @@ func (a *assembly) routes(stopping context.Context) (*http.ServeMux, error) {
 	a.board.Register(mux, stopping)
 	mux.Handle("GET /api/v1/openapi.json", openapi.Handler(apiDocument()))
 	a.srv.auth.Register(mux)
+	mux.Handle("/mcp", rest.Local(a.agentDoor(stopping)))
 	for _, path := range fn.Paths {
 		mux.Handle(path, endFunctionPollsWith(stopping, withKeyOfFunctions(a.functions)))
 	}

@@ -88,6 +88,8 @@ var layers = []struct {
 	{"internal/boardapi", []string{"internal/auth", "internal/connect", "internal/control", "internal/feed", "internal/openapi", "internal/push", "internal/rest", "internal/schedule", "internal/store"},
 		"a door to the board: it says who calls and what in, and leaves what may be done to the board"},
 	{"internal/console", nil, "it serves files; what they ask for they ask the API like everybody else"},
+	{"internal/mcp", []string{"internal/control", "internal/cost", "internal/feed", "internal/ledger", "internal/rest"},
+		"a door to the board for models: what may be done the board decides, and who calls is told to it"},
 	{"internal/sim", []string{"asl/...", "internal/arn", "internal/engine", "internal/store/...", "internal/task", "internal/worker"},
 		"the simulator sets real parts in motion and comes between them at their two doors"},
 	{"examples", nil, "examples are data for anyone"},

@@ -78,6 +78,17 @@ func reads(w *world, c control.Call, ref string) map[string]func() (any, error) 
 		"RecurringTasks":   func() (any, error) { return page(w.RecurringTasks(ctx, c, "", most)) },
 		"RecurringTasks 2": func() (any, error) { return page(w.RecurringTasks(ctx, c, ref, most)) },
 		"Handoffs":         func() (any, error) { return page(w.Handoffs(ctx, c, ref, most)) },
+		"Handoffs":         func() (any, error) { return page(w.Handoffs(ctx, c, ref, most)) },
+
+		"Ready": func() (any, error) {
+			_, why, err := w.Ready(ctx, c, ref)
+			return why, err
+		},
+		"Holds":          func() (any, error) { return one(w.Holds(ctx, c)) },
+		"UnreadMentions": func() (any, error) { return one(w.UnreadMentions(ctx, c)) },
+		"LastAttempt":    func() (any, error) { return one(w.LastAttempt(ctx, c, ref)) },
+		"Attempt":        func() (any, error) { return one(w.Attempt(ctx, c, ref)) },
+		"CallBy":         func() (any, error) { return one(w.CallBy(ctx, c, control.Party(ref))) },
 	}
 }
 
@@ -86,8 +97,8 @@ func reads(w *world, c control.Call, ref string) map[string]func() (any, error) 
 var others = strings.Fields(`AcceptHandoff AddDeliverable AddDependency AnswerBlock Assign Block BudgetChanged Cancel Claim Comment
 	Connect CreateAgent CreateProject CreateRecurring CreateTask CreateTemplate CreateUser CreateWorkspace Decide DeclineHandoff Delegate DeleteRecurring
 	DeleteTask DeleteTemplate EndWait Fail Fetch In KeepAlive LeaseOf MayConnect Newest Next NotSent OfferHandoff Pause Progress Pushed PutBlob Queued
-	Release ReleaseMentions RemoveDependency RemoveUser Reopen RequestReview Resume Retire Retry RunEnded SendMessage Sent SetRole Signal Snooze Submit
-	Sweep TaskOf Unassign Unblock Update UpdateAgent UpdateProject UpdateRecurring UpdateTemplate UpdateUser Wake Withdraw`)
+	ReadMentions Release ReleaseMentions RemoveDependency RemoveUser Reopen RequestReview Resume Retire Retry RunEnded SendMessage Sent SetRole Signal
+	Snooze Submit Sweep TaskOf Unassign Unblock Update UpdateAgent UpdateProject UpdateRecurring UpdateTemplate UpdateUser Wake Withdraw`)
 
 func TestEveryReadIsOneOrTheOther(t *testing.T) {
 	w := start(t)

@@ -48,6 +48,9 @@ func (x *op) post(t *Task, kind, marker, body, review string) (*Comment, error) 
 		}
 	}
 	x.add(c)
+	if err := x.toBeHeard(t, c); err != nil {
+		return nil, err
+	}
 	e := t.of("comment.created", map[string]any{"comment": c.ID, "kind": kind})
 	if len(c.Mentions) > 0 {
 		e.Data["mentions"] = c.Mentions

@@ -114,7 +114,7 @@ func (r *Review) keys() []string {
 }
 
 func (c *Comment) keys() []string {
-	return []string{"task/" + c.Task + "/" + c.ID}
+	return append(c.unreadBy(), "task/"+c.Task+"/"+c.ID)
 }
 
 func (h *Handoff) keys() []string {

@@ -215,6 +215,7 @@ type Task struct {
 	CreatedBy          Party           `json:"created_by"`
 	Recurring          string          `json:"recurring,omitempty"` // what made it
 	UpdatedAt          time.Time       `json:"updated_at"`          // when anything of it changed
+	TextBy             Party           `json:"text_by,omitempty"`   // the agent that last changed its texts, if one has
 
 	State       State      `json:"state"`
 	StateSince  time.Time  `json:"state_since"`
@@ -302,6 +303,7 @@ type Lease struct {
 	RenewedAt time.Time `json:"renewed_at"`
 	ExpiresAt time.Time `json:"expires_at,omitzero"` // zero: never
 	Length    int64     `json:"length"`              // seconds a renewal gives
+	Unheard   []string  `json:"unheard,omitempty"`   // comments of others that the holder has not been told of, the newest hundred
 	StallAt   time.Time `json:"stall_at,omitzero"`
 	Stalled   bool      `json:"stalled,omitempty"`
 }
@@ -441,6 +443,7 @@ type Mention struct {
 	Party Party  `json:"party"`
 	Name  string `json:"name"`
 	Held  bool   `json:"held,omitempty"` // by the loop guard, until a person lets it go
+	Read  bool   `json:"read,omitempty"` // by the agent that is meant
 }
 
 // Handoff passes work on.

@@ -237,6 +237,9 @@ func (b *Board) Update(ctx context.Context, c Call, task string, in UpdateTask) 
 		if err != nil {
 			return nil, err
 		}
+		if x.By.isAgent() && (in.Title != nil || in.Description != nil || in.AcceptanceCriteria != nil) {
+			t.TextBy = x.By
+		}
 		change(&t.Title, in.Title)
 		change(&t.Description, in.Description)
 		change(&t.AcceptanceCriteria, in.AcceptanceCriteria)
@@ -589,7 +592,10 @@ func (x *op) progress(t *Task, l *Lease, note string, percent int) (p Progressed
 	if len(note) > maxText {
 		return p, invalid("a note has at most %d bytes", maxText)
 	}
-	since := l.RenewedAt
+	unheard := l.Unheard
+	if x.By == l.Holder { // a lease kept alive by the server tells its holder nothing
+		l.Unheard = nil
+	}
 	if l.Length > 0 {
 		project, err := get[Project](x, t.Project)
 		if err != nil {
@@ -620,14 +626,12 @@ func (x *op) progress(t *Task, l *Lease, note string, percent int) (p Progressed
 		t.Percent = min(percent, 100)
 		data["percent"] = t.Percent
 	}
-	comments, err := x.commentsSince(t, since)
-	if err != nil {
-		return p, err
-	}
-	for _, c := range comments {
-		if c.By != l.Holder && c.CreatedAt.After(since) {
-			p.Comments = append(p.Comments, c)
+	for _, id := range unheard {
+		c, err := get[Comment](x, id)
+		if err != nil {
+			return p, err
 		}
+		p.Comments = append(p.Comments, c)
 	}
 	if l.Holder.isAgent() {
 		a, err := get[Agent](x, l.Holder.id())
