@@ -44,6 +44,7 @@ import (
 	"github.com/lockstep-run/lockstep/internal/task/model"
 	"github.com/lockstep-run/lockstep/internal/task/service"
 	"github.com/lockstep-run/lockstep/internal/trigger"
+	"github.com/lockstep-run/lockstep/internal/views"
 	"github.com/lockstep-run/lockstep/internal/worker"
 )
 
@@ -74,6 +75,8 @@ type assembly struct {
 	api     *awsapi.Server
 	log     *logs.Logger // of executions, as machines wish
 	ready   atomic.Bool
+	views   *views.Server  // of executions, for people
+	watched *views.Changes // who is told how executions get on
 
 	// what starts them
 	changes   *status.Teller // of executions' status, which may start others
@@ -221,6 +224,8 @@ func (a *assembly) engine(ctx context.Context) (err error) {
 		Scheme: a.set.scheme, Logger: a.set.log, Tasks: a.worker, Express: a.express, MapRuns: a.mapRuns, LogGroup: a.log.Exists, TestCases: tests,
 		LimitsOf: limitsOf(a.set.limits), MaxPayload: a.set.limits.LargestPayload(), Throttle: a.set.throttle, Lacks: awsmodel.Lacks,
 	})
+	a.views = a.openViews()
+	a.watched = a.views.Changes()
 	services := service.New(service.Config{
 		Region: a.set.scheme.Region, Clusters: a.policy.TransportWith, Refused: refusedByPolicy, States: a.api, Ended: endOf(a.worker),
 	})
@@ -265,6 +270,7 @@ func (a *assembly) runners(ctx context.Context) (_ stops, err error) {
 			a.executions.committed(c)
 			a.mapRuns.Committed(c)
 			a.changes.Committed(c)
+			a.watched.Committed(c)
 		},
 	})
 	if err != nil {
@@ -272,7 +278,10 @@ func (a *assembly) runners(ctx context.Context) (_ stops, err error) {
 	}
 	a.express, err = express.New(s.short, a.store, a.tasks, express.Config{
 		Scheme: a.set.scheme, Log: a.set.log, Write: a.worker.Write, Retention: a.set.retention, LogOf: logOf(a.log),
-		Committed: a.executions.committed,
+		Committed: func(c *store.ExecutionCommit) {
+			a.executions.committed(c)
+			a.watched.CommittedExpress(c)
+		},
 		PayloadOf: func(machine string) int { payload, _ := a.set.limits.Of(machine); return payload },
 	})
 	if err != nil {
@@ -335,7 +344,7 @@ type happened func(ctx context.Context, tx store.Tx, e *control.Event) error
 func (a *assembly) control(ctx context.Context) (err error) {
 	a.bell = feed.NewBell(a.worker)
 	who := auth.Config{SignIn: a.set.signIn.on, PublicURL: a.publicURL, Key: a.key, Scheme: a.set.scheme, Log: a.set.log}
-	a.board, err = boardapi.New(ctx, boardapi.Config{Store: a.store, Bell: a.bell, Log: a.set.log, Auth: who, Board: control.Config{
+	a.board, err = boardapi.New(ctx, boardapi.Config{Store: a.store, Bell: a.bell, Log: a.set.log, Auth: who, Live: a.watched, Build: buildID(), Board: control.Config{
 		Happened: func(ctx context.Context, tx store.Tx, e *control.Event) error {
 			for _, tell := range a.happened {
 				if err := tell(ctx, tx, e); err != nil {
@@ -350,6 +359,7 @@ func (a *assembly) control(ctx context.Context) (err error) {
 	}
 	a.srv.auth = a.board.Auth()
 	a.runUntilClose(a.board.Run)
+	a.runUntilClose(a.watched.Run)
 	a.runUntilClose(a.srv.auth.Run)
 	wakeups := push.New(push.Config{
 		Board: a.board.Board(), Store: a.store, Bell: a.bell, Key: a.key, Policy: a.policy, URL: a.publicURL, Log: a.set.log,
@@ -432,6 +442,7 @@ func (a *assembly) routes(stopping context.Context) (*http.ServeMux, error) {
 	mux.Handle("GET /api/v1/openapi.json", openapi.Handler(apiDocument()))
 	a.srv.auth.Register(mux)
 	mux.Handle("/mcp", rest.Local(a.agentDoor(stopping)))
+	a.views.Register(mux)
 	for _, path := range fn.Paths {
 		mux.Handle(path, endFunctionPollsWith(stopping, withKeyOfFunctions(a.functions)))
 	}

@@ -62,7 +62,7 @@ It is one program that keeps everything in one file.`,
 	root.AddCommand(
 		newDemoCommand(), newDevCommand(), newServeCommand(), newExampleCommand(),
 		newValidateCommand(), newTestCommand(), newImportCommand(), newBenchCommand(),
-		newFnCommand(), newConnectionCommand(), newScheduleCommand(), newTriggerCommand(),
+		newMachineCommand(), newExecCommand(), newFnCommand(), newConnectionCommand(), newScheduleCommand(), newTriggerCommand(),
 		newProjectCommand(), newAgentCommand(), newTaskCommand(), newReviewCommand(), newHandoffCommand(), newTemplateCommand(), newRecurringCommand(), newMCPCommand(),
 		newUsageCommand(), newPricesCommand(),
 		newLoginCommand(), newLogoutCommand(), newUserCommand(), newKeyCommand(), newVersionCommand())

@@ -155,6 +155,17 @@ var Routes = func() map[string]rule {
 		GET usage/summary
 		GET prices
 		GET budgets
+		GET executions
+		GET executions/histogram
+		GET executions/{arn}
+		GET executions/{arn}/visits
+		GET executions/{arn}/totals
+		GET executions/{arn}/payload
+		GET machines
+		GET machines/{name}/stats
+		GET mapruns/{arn}/counts
+		GET mapruns/{arn}/cells
+		GET mapruns/{arn}/failures
 	`)
 	add(right(Manage), `
 		GET    service-keys
@@ -172,6 +183,7 @@ var Routes = func() map[string]rule {
 		DELETE budgets/{id}
 	`)
 	add(right(Start), `
+		POST   executions/{arn}/fork
 		POST   events
 		POST   schedules
 		DELETE schedules/{name}

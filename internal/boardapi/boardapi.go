@@ -28,12 +28,20 @@ import (
 // workspace is the only one so far.
 const workspace = "local"
 
+// Live tells of what changes and is not in the feed of events: how executions get
+// on. The errors of Watch are answers.
+type Live interface {
+	Watch(ctx context.Context, wish feed.Wish) (feed.Watcher, error)
+}
+
 // Config is what an API needs.
 type Config struct {
 	Store control.Reader // what the board is kept in
 	Bell  *feed.Bell     // what writes to it, and tells of it
 	Board control.Config // what the board asks of others
 	Auth  auth.Config    // how callers are known; the board and the store are filled in
+	Live  Live           // nil: nothing is told of executions
+	Build string         // what the server calls itself in the stream's hello
 	Log   *slog.Logger
 }
 
@@ -46,6 +54,8 @@ type API struct {
 	auth  *auth.Auth
 	push  *push.Pusher  // nil: wakeups are fetched
 	url   func() string // where agents reach the server
+	live  Live
+	build string
 
 	mu   sync.Mutex
 	seen map[string]time.Time // when an agent's last sign of life was passed on
@@ -54,7 +64,7 @@ type API struct {
 // New makes a board over a store. A store that has none gets a workspace, whose
 // owner is the user at this machine.
 func New(ctx context.Context, cfg Config) (*API, error) {
-	a := &API{store: cfg.Store, bell: cfg.Bell, log: cfg.Log, seen: map[string]time.Time{}}
+	a := &API{store: cfg.Store, bell: cfg.Bell, log: cfg.Log, live: cfg.Live, build: cfg.Build, seen: map[string]time.Time{}}
 	if cfg.Board.Times == nil {
 		cfg.Board.Times = times
 	}

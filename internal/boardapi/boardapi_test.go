@@ -42,9 +42,12 @@ type world struct {
 	url string
 }
 
-func start(t *testing.T) *world {
+func start(t *testing.T) *world { return startWith(t, nil) }
+
+// startWith has a server tell of executions as well.
+func startWith(t *testing.T, live boardapi.Live) *world {
 	st := memory.New()
-	api, err := boardapi.New(t.Context(), boardapi.Config{Store: st, Bell: feed.NewBell(&direct{Store: st}), Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	api, err := boardapi.New(t.Context(), boardapi.Config{Store: st, Live: live, Bell: feed.NewBell(&direct{Store: st}), Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -391,7 +394,11 @@ func (w *world) stream(who, path string, headers ...string) *sse {
 		w.Fatal(res.Status, res.Header)
 	}
 	w.Cleanup(func() { res.Body.Close() })
-	return &sse{w.T, bufio.NewScanner(res.Body), res.Body.Close}
+	s := &sse{w.T, bufio.NewScanner(res.Body), res.Body.Close}
+	if id, kind := s.next(); id != "" || kind != "hello" {
+		w.Fatalf("a stream begins with a %s", kind)
+	}
+	return s
 }
 
 // next is the id and type of the next event.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lockstep-run/lockstep/internal/control"
+	"github.com/lockstep-run/lockstep/internal/feed"
 	"github.com/lockstep-run/lockstep/internal/rest"
 	"github.com/lockstep-run/lockstep/internal/store"
 )
@@ -79,10 +80,12 @@ type filter struct {
 	project string // ids
 	task    string
 	types   []string
+	topics  []string // what the types begin with; none: all of the board's
 }
 
 func (f *filter) passes(e *control.Event) bool {
-	return (f.project == "" || e.Project == f.project) && (f.task == "" || e.Task == f.task) && (len(f.types) == 0 || slices.ContainsFunc(f.types, e.Is))
+	topic, _, _ := strings.Cut(e.Type, ".")
+	return (len(f.topics) == 0 || slices.Contains(f.topics, topic)) && (f.project == "" || e.Project == f.project) && (f.task == "" || e.Task == f.task) && (len(f.types) == 0 || slices.ContainsFunc(f.types, e.Is))
 }
 
 // filter reads what a caller wants of the feed.
@@ -104,6 +107,14 @@ func (r *request) filter(q map[string]string) (f filter, err error) {
 	if q["type"] != "" {
 		f.types = strings.Split(q["type"], ",")
 	}
+	if q["topics"] != "" {
+		f.topics = strings.Split(q["topics"], ",")
+		for _, t := range f.topics {
+			if !slices.Contains(boardTopics, t) && !slices.Contains(liveTopics, t) {
+				return f, rest.Invalid("There is no topic %q; there are %s.", t, strings.Join(slices.Concat(liveTopics, boardTopics), ", "))
+			}
+		}
+	}
 	return f, nil
 }
 
@@ -117,7 +128,12 @@ func (a *API) events(stopping context.Context) http.Handler {
 			fail(err)
 			return
 		}
-		q, err := r.query("after", "project", "task", "type", "limit")
+		streams := strings.HasSuffix(h.URL.Path, "/stream") || strings.Contains(h.Header.Get("Accept"), "text/event-stream")
+		known := []string{"after", "project", "task", "type", "topics", "limit"}
+		if streams {
+			known = append(known, "execution", "machine", "map_run")
+		}
+		q, err := r.query(known...)
 		if err != nil {
 			fail(err)
 			return
@@ -127,7 +143,6 @@ func (a *API) events(stopping context.Context) http.Handler {
 			fail(err)
 			return
 		}
-		streams := strings.HasSuffix(h.URL.Path, "/stream") || strings.Contains(h.Header.Get("Accept"), "text/event-stream")
 		from := q["after"]
 		if last := h.Header.Get("Last-Event-ID"); streams && last != "" {
 			from = last
@@ -154,7 +169,13 @@ func (a *API) events(stopping context.Context) http.Handler {
 				return
 			}
 		}
-		a.stream(w, r, f, after, stopping)
+		live, err := a.watch(r, &f, q)
+		if err != nil {
+			fail(err)
+			return
+		}
+		defer live.Close()
+		a.stream(w, r, f, after, live, from != "", stopping)
 	})
 }
 
@@ -185,8 +206,9 @@ func (a *API) eventPage(r *request, f filter, after int64, most string) (any, er
 
 // stream sends the feed as server-sent events. The id of each is its sequence
 // number, and so is that of what is passed over, so that a reader who comes back
-// goes on where it was.
-func (a *API) stream(w http.ResponseWriter, r *request, f filter, after int64, stopping context.Context) {
+// goes on where it was. Between them come the notes of live, which have no id: of
+// those, a reader who comes back is told to read anew.
+func (a *API) stream(w http.ResponseWriter, r *request, f filter, after int64, live feed.Watcher, back bool, stopping context.Context) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(stopping, cancel)()
@@ -198,9 +220,10 @@ func (a *API) stream(w http.ResponseWriter, r *request, f filter, after int64, s
 	w.Header().Set("X-Accel-Buffering", "no")
 	w.WriteHeader(http.StatusOK)
 	fmt.Fprint(w, "retry: 2000\n\n")
-	if out.Flush() != nil {
+	if a.hello(w, after, back && live.Next() != nil) != nil || out.Flush() != nil {
 		return
 	}
+	alive := time.Now()
 	const batch = 500
 	for {
 		rings := a.bell.Next()
@@ -230,17 +253,17 @@ func (a *API) stream(w http.ResponseWriter, r *request, f filter, after int64, s
 		if told < after {
 			fmt.Fprintf(w, "id: %d\n\n", after)
 		}
-		if out.Flush() != nil {
+		if tell(w, live) != nil || out.Flush() != nil {
 			return
 		}
 		if behind {
 			continue
 		}
-		before := time.Now()
-		if !sleep(ctx, keepAlive, rings) {
+		if !sleepOr(ctx, keepAlive-time.Since(alive), rings, live.Next()) {
 			return
 		}
-		if time.Since(before) >= keepAlive {
+		if time.Since(alive) >= keepAlive {
+			alive = time.Now()
 			if r.agent() != "" { // who listens is there, as long as its key is
 				if _, err := a.identify(r.Request); err != nil {
 					return

@@ -78,7 +78,6 @@ func reads(w *world, c control.Call, ref string) map[string]func() (any, error) 
 		"RecurringTasks":   func() (any, error) { return page(w.RecurringTasks(ctx, c, "", most)) },
 		"RecurringTasks 2": func() (any, error) { return page(w.RecurringTasks(ctx, c, ref, most)) },
 		"Handoffs":         func() (any, error) { return page(w.Handoffs(ctx, c, ref, most)) },
-		"Handoffs":         func() (any, error) { return page(w.Handoffs(ctx, c, ref, most)) },
 
 		"Ready": func() (any, error) {
 			_, why, err := w.Ready(ctx, c, ref)

@@ -231,7 +231,15 @@ func (a *apply) start(ev Started) error {
 		Type: ExecutionStartedType, Data: &input, RoleARN: a.Execution.RoleARN,
 		VersionARN: a.Execution.VersionARN, AliasARN: a.Execution.AliasARN,
 	})
-	a.goTo(a.frames[rootFrame], a.env.Machine.StartAt)
+	root, first := a.frames[rootFrame], a.env.Machine.StartAt
+	if ev.From != nil {
+		first = ev.From.State
+		if !slices.ContainsFunc(a.env.Machine.States, func(s asl.State) bool { return s.Base().Name == first }) {
+			return fmt.Errorf("engine: an execution cannot begin in %q, which is no state at the top level of its machine", first)
+		}
+		root.input, root.vars = ev.From.Input, ev.From.Variables
+	}
+	a.goTo(root, first)
 	return nil
 }
 

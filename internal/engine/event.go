@@ -1,6 +1,10 @@
 package engine
 
-import "time"
+import (
+	"time"
+
+	"github.com/lockstep-run/lockstep/asl/value"
+)
 
 // Event is something that happened to an execution. The set is closed: Apply
 // has one case for each.
@@ -16,9 +20,20 @@ type TaskID struct {
 	Attempt uint32
 }
 
+// From is where an execution begins that does not begin at its machine's StartAt.
+// Its own input stays what the execution's input is.
+type From struct {
+	State     string // at the top level of the machine
+	Input     *Data  // of the state
+	Variables value.Value
+}
+
 type (
 	// Started begins the execution of a fresh snapshot.
-	Started struct{ At time.Time }
+	Started struct {
+		At   time.Time
+		From *From // nil: the machine's StartAt
+	}
 
 	// Continued goes on after an Apply that yielded.
 	Continued struct{ At time.Time }

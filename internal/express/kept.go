@@ -156,6 +156,14 @@ func (k *kept) Executions(ctx context.Context, q store.ExecutionQuery) ([]store.
 	return k.memory.Executions(ctx, q)
 }
 
+func (k *kept) CountExecutions(ctx context.Context, q store.ExecutionQuery) (int64, store.ExecutionID, error) {
+	return k.memory.CountExecutions(ctx, q)
+}
+
+func (k *kept) FirstSince(ctx context.Context, at int64) (store.ExecutionID, error) {
+	return k.memory.FirstSince(ctx, at)
+}
+
 // Snapshot is asked for when an event comes for an execution that is not in the
 // worker's memory. It has ended.
 func (k *kept) Snapshot(_ context.Context, id store.ExecutionID) (r store.SnapshotRecord, err error) {

@@ -57,6 +57,14 @@ type Store interface {
 	ExecutionNamed(ctx context.Context, machine MachineID, name string) (Execution, error)
 	// Executions lists executions, newest first.
 	Executions(ctx context.Context, q ExecutionQuery) ([]Execution, error)
+	// CountExecutions counts what Executions would list, the newest first and
+	// up to q.Limit, and gives the id of the oldest that it counted, 0 if none.
+	CountExecutions(ctx context.Context, q ExecutionQuery) (n int64, oldest ExecutionID, err error)
+	// FirstSince is the id of the first execution that was started at or after a
+	// time, in Unix milliseconds, and one after the last if there is none. It
+	// takes ids to follow the times of start, which they do but for starts within
+	// the same moment.
+	FirstSince(ctx context.Context, at int64) (ExecutionID, error)
 	// Snapshot reads what engine.Restore needs.
 	Snapshot(ctx context.Context, id ExecutionID) (SnapshotRecord, error)
 	// History calls yield with the chunks of an execution, oldest first or,
@@ -130,6 +138,8 @@ type Store interface {
 
 	// Usages lists usage by id, from after on.
 	Usages(ctx context.Context, after int64, limit int) ([]Usage, error)
+	// UsagesOfExecution lists what an execution used, by id, from after on.
+	UsagesOfExecution(ctx context.Context, execution string, after int64, limit int) ([]Usage, error)
 	// UsageSums lists sums, which are kept and not made for the question.
 	UsageSums(ctx context.Context, q SumQuery) ([]UsageSum, error)
 	// UsageOf is the sum for one name over days from from to to, both included.
@@ -217,6 +227,7 @@ type Start struct {
 	Trace    string // X-Ray trace header, "" if none
 	Via      Via
 	Child    Child
+	From     *engine.From // nil: from the beginning
 
 	// Of Express executions alone.
 	ID        ExecutionID // reserved for it
@@ -263,14 +274,15 @@ type Execution struct {
 	Cause  *string
 }
 
-// ExecutionQuery selects executions of one machine or one Map Run, by id
-// descending.
+// ExecutionQuery selects executions of one machine or one Map Run, or those of
+// all machines but no Map Run's, by id descending.
 type ExecutionQuery struct {
-	Machine MachineID
+	Machine MachineID      // 0: all
 	Run     MapRunID       // its children, in the place of the machine's executions; 0: those
 	Via     Via            // only those started by this alias or, without one, by this version; zero: all
 	Status  *engine.Status // nil: all
 	Before  ExecutionID    // only smaller ids; 0: from the newest on
+	After   ExecutionID    // only greater ids; 0: to the oldest
 	Limit   int
 }
 

@@ -314,7 +314,7 @@ func (w *Worker) Begin(ctx context.Context, s store.Start, done func(x store.Exe
 		ID: x.id, Machine: s.Machine.ID, Revision: s.Revision, Name: x.fresh.Name,
 		Status: engine.Running, StartedAt: started.UnixMilli(), Input: s.Input, Trace: s.Trace, Via: s.Via, Child: s.Child,
 	}
-	w.begin(x, now, func(o outcome) {
+	w.begin(x, engine.Started{At: now, From: s.From}, func(o outcome) {
 		// ErrExists: it lost a race that only the store could see.
 		done(begun, errors.Is(o.err, store.ErrExists), o.err)
 	})
@@ -400,12 +400,12 @@ func (w *Worker) prepare(x *execution, m *machine, s store.Start, started time.T
 }
 
 // begin delivers Started, ahead of whatever has come already.
-func (w *Worker) begin(x *execution, started time.Time, done func(outcome)) {
+func (w *Worker) begin(x *execution, started engine.Started, done func(outcome)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	x.loading = false
 	x.pins++
-	x.mailbox = slices.Insert(x.mailbox, 0, delivery{ev: engine.Started{At: started}, done: done})
+	x.mailbox = slices.Insert(x.mailbox, 0, delivery{ev: started, done: done})
 	w.makeReady(x)
 }
 

@@ -283,30 +283,81 @@ func (s *Store) ExecutionNamed(_ context.Context, machine store.MachineID, n str
 	return s.executions[id].record, nil
 }
 
-// Executions lists executions of a machine or a Map Run, newest first.
+// Executions lists executions of a machine, of all or of a Map Run, newest
+// first.
 func (s *Store) Executions(_ context.Context, q store.ExecutionQuery) (list []store.Execution, err error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	ids := s.listed[q.Machine]
-	if q.Run != 0 {
-		ids = s.children[q.Run]
+	s.each(q, func(x store.Execution) {
+		x.Input, x.Output, x.Error, x.Cause = "", nil, nil, nil
+		list = append(list, x)
+	})
+	return list, nil
+}
+
+// CountExecutions counts what Executions would list.
+func (s *Store) CountExecutions(_ context.Context, q store.ExecutionQuery) (n int64, oldest store.ExecutionID, err error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	s.each(q, func(x store.Execution) { n, oldest = n+1, x.ID })
+	return n, oldest, nil
+}
+
+// each goes through what a query selects. The lock is held.
+func (s *Store) each(q store.ExecutionQuery, do func(store.Execution)) {
+	var lists [][]store.ExecutionID
+	switch {
+	case q.Run != 0:
+		lists = append(lists, s.children[q.Run])
+	case q.Machine != 0:
+		lists = append(lists, s.listed[q.Machine])
+	default:
+		for _, ids := range s.listed {
+			lists = append(lists, ids)
+		}
 	}
 	if q.Before > 0 {
-		at, _ := slices.BinarySearch(ids, q.Before)
-		ids = ids[:at]
-	}
-	for _, id := range slices.Backward(ids) {
-		if len(list) >= q.Limit {
-			break
+		for i, ids := range lists {
+			at, _ := slices.BinarySearch(ids, q.Before)
+			lists[i] = ids[:at]
 		}
+	}
+	for n := 0; n < q.Limit; {
+		newest := -1
+		for i, ids := range lists {
+			if len(ids) > 0 && (newest < 0 || ids[len(ids)-1] > lists[newest][len(lists[newest])-1]) {
+				newest = i
+			}
+		}
+		if newest < 0 {
+			return
+		}
+		ids := lists[newest]
+		id := ids[len(ids)-1]
+		if id <= q.After {
+			return
+		}
+		lists[newest] = ids[:len(ids)-1]
 		x := s.executions[id].record
 		if q.Status != nil && x.Status != *q.Status || !started(x.Via, q.Via) {
 			continue
 		}
-		x.Input, x.Output, x.Error, x.Cause = "", nil, nil, nil
-		list = append(list, x)
+		n++
+		do(x)
 	}
-	return list, nil
+}
+
+// FirstSince finds the first execution since a time.
+func (s *Store) FirstSince(_ context.Context, at int64) (store.ExecutionID, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	first := s.last + 1
+	for id, x := range s.executions {
+		if x.record.StartedAt >= at {
+			first = min(first, id)
+		}
+	}
+	return first, nil
 }
 
 // started reports whether an execution started by via belongs in a list of

@@ -21,6 +21,21 @@ func (s *Store) Usages(_ context.Context, after int64, limit int) (list []store.
 	return list, nil
 }
 
+// UsagesOfExecution lists what an execution used, by id.
+func (s *Store) UsagesOfExecution(_ context.Context, execution string, after int64, limit int) (list []store.Usage, err error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, u := range s.usages {
+		if len(list) >= limit {
+			break
+		}
+		if execution != "" && u.Execution == execution && u.ID > after {
+			list = append(list, own(u))
+		}
+	}
+	return list, nil
+}
+
 // own shares nothing with the store.
 func own(u store.Usage) store.Usage {
 	u.Labels = slices.Clone(u.Labels)

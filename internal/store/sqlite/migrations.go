@@ -370,6 +370,11 @@ CREATE TABLE usage_sums (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX usage_sums_of_name ON usage_sums (by, name);
 `,
+	// 9: lists of the executions of all machines, and what one of them used.
+	`
+CREATE INDEX executions_of_all ON executions (status) WHERE run = 0;
+CREATE INDEX usages_of_execution ON usages (execution) WHERE execution <> '';
+`,
 }
 
 // migrate brings the file to the newest format, in one transaction, and

@@ -52,50 +52,101 @@ func (s *Store) ExecutionNamed(ctx context.Context, machine store.MachineID, nam
 // There is an index with the status in it for each, so that none reads more
 // than five times the rows that it returns.
 type listing struct {
-	ofStatus [engine.Aborted + 1]string
-	all      string
+	ofStatus, counts [engine.Aborted + 1]string
+	all, count       string
 }
 
 // Some of the conditions repeat those of the partial indexes.
 var (
 	listMachine = newListing("x.machine = ?1 AND x.run = 0")
-	listVersion = newListing("x.machine = ?1 AND x.via_version > 0 AND x.via_version = ?4")
-	listAlias   = newListing("x.machine = ?1 AND x.via_alias <> '' AND x.via_alias = ?4")
+	listVersion = newListing("x.machine = ?1 AND x.via_version > 0 AND x.via_version = ?5")
+	listAlias   = newListing("x.machine = ?1 AND x.via_alias <> '' AND x.via_alias = ?5")
 	listRun     = newListing("x.run > 0 AND x.run = ?1")
+	listAll     = newListing("x.run = 0")
 )
 
 func newListing(condition string) (l listing) {
-	const newest = "SELECT %[1]s FROM executions x WHERE %[3]s AND x.status = %[2]d AND x.id < ?2 ORDER BY x.id DESC LIMIT ?3"
+	const newest = "SELECT %[1]s FROM executions x WHERE %[3]s AND x.status = %[2]d AND x.id < ?2 AND x.id > ?4 ORDER BY x.id DESC LIMIT ?3"
+	const count = "SELECT count(*), coalesce(min(id), 0) FROM (%s)"
 	var each []string
 	for status := range l.ofStatus {
 		l.ofStatus[status] = fmt.Sprintf(newest, listedColumns, status, condition)
-		each = append(each, "SELECT * FROM ("+fmt.Sprintf(newest, "x.id", status, condition)+")")
+		ids := fmt.Sprintf(newest, "x.id", status, condition)
+		l.counts[status] = fmt.Sprintf(count, ids)
+		each = append(each, "SELECT * FROM ("+ids+")")
 	}
-	l.all = "SELECT " + listedColumns + " FROM executions x WHERE x.id IN (" + strings.Join(each, " UNION ALL ") + ") ORDER BY x.id DESC LIMIT ?3"
+	ids := strings.Join(each, " UNION ALL ")
+	l.all = "SELECT " + listedColumns + " FROM executions x WHERE x.id IN (" + ids + ") ORDER BY x.id DESC LIMIT ?3"
+	l.count = fmt.Sprintf(count, "SELECT id FROM ("+ids+") ORDER BY id DESC LIMIT ?3")
 	return l
 }
 
-// Executions lists executions of a machine or a Map Run, newest first.
-func (s *Store) Executions(ctx context.Context, q store.ExecutionQuery) ([]store.Execution, error) {
+// listingOf finds the texts for a query, and their arguments.
+func listingOf(q store.ExecutionQuery) (*listing, []any) {
 	before := int64(math.MaxInt64)
 	if q.Before > 0 {
 		before = int64(q.Before)
 	}
-	l, args := &listMachine, []any{int64(q.Machine), before, max(q.Limit, 0)}
+	args := []any{int64(q.Machine), before, max(q.Limit, 0), int64(q.After)}
 	switch {
 	case q.Run != 0:
-		l, args[0] = &listRun, int64(q.Run)
+		args[0] = int64(q.Run)
+		return &listRun, args
+	case q.Machine == 0:
+		return &listAll, args
 	case q.Via.Alias != "":
-		l, args = &listAlias, append(args, q.Via.Alias)
+		return &listAlias, append(args, q.Via.Alias)
 	case q.Via.Number != 0:
-		l, args = &listVersion, append(args, q.Via.Number)
+		return &listVersion, append(args, q.Via.Number)
 	}
+	return &listMachine, args
+}
+
+// Executions lists executions of a machine, of all or of a Map Run, newest first.
+func (s *Store) Executions(ctx context.Context, q store.ExecutionQuery) ([]store.Execution, error) {
+	l, args := listingOf(q)
 	text := l.all
 	if q.Status != nil {
 		text = l.ofStatus[*q.Status]
 	}
 	list, err := all(ctx, s.read, func(x *store.Execution, rows *sql.Rows) error { return rows.Scan(listed(x)...) }, text, args...)
 	return list, wrap(err, "list the executions of machine %d", q.Machine)
+}
+
+// CountExecutions counts in the index alone.
+func (s *Store) CountExecutions(ctx context.Context, q store.ExecutionQuery) (n int64, oldest store.ExecutionID, err error) {
+	l, args := listingOf(q)
+	text := l.count
+	if q.Status != nil {
+		text = l.counts[*q.Status]
+	}
+	err = s.read.row(ctx, []any{&n, &oldest}, text, args...)
+	return n, oldest, wrap(err, "count the executions of machine %d", q.Machine)
+}
+
+// FirstSince looks for the place where the times of start pass at, by halves.
+func (s *Store) FirstSince(ctx context.Context, at int64) (store.ExecutionID, error) {
+	last, err := s.LastExecution(ctx)
+	low, high := store.ExecutionID(1), last+1 // the answer is within
+	for low < high && err == nil {
+		middle := low + (high-low)/2
+		var id store.ExecutionID
+		var started int64
+		err = s.read.row(ctx, []any{&id, &started}, "SELECT id, started FROM executions WHERE id >= ? ORDER BY id LIMIT 1", int64(middle))
+		switch {
+		case err != nil:
+		case started < at:
+			low = id + 1
+		default:
+			high = middle
+		}
+	}
+	if err != nil {
+		return 0, wrap(err, "first execution since %d", at)
+	}
+	var id store.ExecutionID
+	err = s.read.row(ctx, []any{&id}, "SELECT coalesce(min(id), ?2) FROM executions WHERE id >= ?1", int64(low), int64(last+1))
+	return id, wrap(err, "first execution since %d", at)
 }
 
 // Snapshot reads an execution and its frames as of one moment.

@@ -491,6 +491,15 @@ func TestPlans(t *testing.T) {
 		s.Executions(ctx, store.ExecutionQuery{Machine: 1, Via: via, Limit: 1})
 		s.Executions(ctx, store.ExecutionQuery{Machine: 1, Via: via, Limit: 1, Status: &status})
 	}
+	for _, q := range []store.ExecutionQuery{{Limit: 1}, {Machine: 1, Limit: 1}} {
+		s.Executions(ctx, q)
+		s.CountExecutions(ctx, q)
+		q.Status = &status
+		s.Executions(ctx, q)
+		s.CountExecutions(ctx, q)
+	}
+	s.FirstSince(ctx, 1)
+	s.UsagesOfExecution(ctx, "x", 0, 1)
 	s.History(ctx, 1, 0, false, func(engine.Chunk) bool { return true })
 	s.LastExecution(ctx)
 	s.Pending(ctx, 0, 1)
@@ -506,7 +515,7 @@ func TestPlans(t *testing.T) {
 	s.Aliases(ctx, 1, "", 1)
 	s.Activity(ctx, "a")
 	s.Activities(ctx, "", 1)
-	merges := []string{listMachine.all, listVersion.all, listAlias.all} // which sort five pages of ids
+	merges := []string{listMachine.all, listVersion.all, listAlias.all, listAll.all, listMachine.count, listAll.count} // which sort five pages of ids
 	count := 0
 	s.read.prepared.Range(func(text, _ any) bool {
 		count++
@@ -528,7 +537,7 @@ func TestPlans(t *testing.T) {
 
 func explain(t *testing.T, s *Store, text string) (plan []string) {
 	t.Helper()
-	rows, err := s.reading.Query("EXPLAIN QUERY PLAN "+text, 1, 1, 1, 1)
+	rows, err := s.reading.Query("EXPLAIN QUERY PLAN "+text, 1, 1, 1, 1, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

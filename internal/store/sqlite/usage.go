@@ -37,6 +37,12 @@ func (s *Store) Usages(ctx context.Context, after int64, limit int) ([]store.Usa
 	return list, wrap(err, "list usage")
 }
 
+// UsagesOfExecution lists what an execution used, by id.
+func (s *Store) UsagesOfExecution(ctx context.Context, execution string, after int64, limit int) ([]store.Usage, error) {
+	list, err := all(ctx, s.read, scanUsage, selectUsage+" WHERE execution <> '' AND execution = ? AND id > ? ORDER BY id LIMIT ?", execution, after, max(limit, 0))
+	return list, wrap(err, "list the usage of an execution")
+}
+
 // summed is the columns of a sum over days.
 var summed = func() string {
 	var list []string

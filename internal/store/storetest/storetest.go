@@ -332,12 +332,42 @@ func list(w *world) {
 	f(store.ExecutionQuery{Machine: 1, Limit: 4, Before: 2}, 1)
 	f(store.ExecutionQuery{Machine: 1, Limit: 4, Before: 1})
 	f(store.ExecutionQuery{Machine: 1, Limit: 0})
+	f(store.ExecutionQuery{Machine: 1, Limit: 4, After: 7}, 9, 8)
+	f(store.ExecutionQuery{Machine: 1, Limit: 4, Before: 7, After: 4}, 6, 5)
+	f(store.ExecutionQuery{Limit: 3}, 10, 9, 8)
+	f(store.ExecutionQuery{Limit: 4, Before: 4}, 3, 2, 1)
+	f(store.ExecutionQuery{Limit: 4, Status: ptr(engine.Running)}, 10, 5)
+	f(store.ExecutionQuery{Limit: 4, Status: ptr(engine.Running), After: 5}, 10)
 	f(store.ExecutionQuery{Machine: 2, Limit: 4}, 10)
 	f(store.ExecutionQuery{Machine: 3, Limit: 4})
 	f(store.ExecutionQuery{Machine: 1, Status: ptr(engine.Running), Limit: 4}, 5)
 	f(store.ExecutionQuery{Machine: 1, Status: ptr(engine.Aborted), Limit: 4}, 9, 4)
 	f(store.ExecutionQuery{Machine: 1, Status: ptr(engine.Aborted), Limit: 1}, 9)
 	f(store.ExecutionQuery{Machine: 1, Status: ptr(engine.Aborted), Limit: 4, Before: 9}, 4)
+
+	count := func(q store.ExecutionQuery, n int64, oldest store.ExecutionID) {
+		w.Helper()
+		gotN, gotOldest, err := w.CountExecutions(ctx, q)
+		if gotN != n || gotOldest != oldest || err != nil {
+			w.Errorf("count %+v = %d down to %d, %v, want %d down to %d", q, gotN, gotOldest, err, n, oldest)
+		}
+	}
+	count(store.ExecutionQuery{Machine: 1, Limit: 100}, 9, 1)
+	count(store.ExecutionQuery{Machine: 1, Limit: 4}, 4, 6)
+	count(store.ExecutionQuery{Limit: 100}, 10, 1)
+	count(store.ExecutionQuery{Limit: 100, Before: 8, After: 5}, 2, 6)
+	count(store.ExecutionQuery{Limit: 100, Status: ptr(engine.Aborted)}, 2, 4)
+	count(store.ExecutionQuery{Limit: 1, Status: ptr(engine.Aborted)}, 1, 9)
+	count(store.ExecutionQuery{Machine: 3, Limit: 100}, 0, 0)
+	count(store.ExecutionQuery{Machine: 1}, 0, 0)
+	since := func(at int64, want store.ExecutionID) { // an execution starts at 1000 and its id
+		w.Helper()
+		same(w, fmt.Sprint("first since ", at), want)(w.FirstSince(ctx, at))
+	}
+	since(0, 1)
+	since(1004, 4)
+	since(1010, 10)
+	since(1011, 11)
 
 	// A list follows a change of the status.
 	w.keep(store.ExecutionCommit{ID: 5, Version: 1, Delta: engine.Delta{Status: engine.Aborted, Error: ptr("E"), Cause: ptr("C"), Output: ptr("{}")}})

@@ -35,6 +35,10 @@ func usages(w *world) {
 	same(w, "from the first on", []store.Usage{b})(w.Usages(ctx, 1, 9))
 	same(w, "one", []store.Usage{a})(w.Usages(ctx, 0, 1))
 	same(w, "none", []store.Usage(nil))(w.Usages(ctx, 0, 0))
+	same(w, "of an execution", []store.Usage{a, b})(w.UsagesOfExecution(ctx, "x", 0, 9))
+	same(w, "of an execution from the first on", []store.Usage{b})(w.UsagesOfExecution(ctx, "x", 1, 9))
+	same(w, "one of an execution", []store.Usage{a})(w.UsagesOfExecution(ctx, "x", 0, 1))
+	same(w, "of no execution", []store.Usage(nil))(w.UsagesOfExecution(ctx, "", 0, 9))
 	for _, list := range [][]store.Usage{{usage("c", nil), usage("a", nil)}, {usage("c", nil), usage("c", nil)}} {
 		if err := add(list...); !errors.Is(err, store.ErrExists) {
 			w.Errorf("add a usage that is there: %v, want ErrExists", err)
