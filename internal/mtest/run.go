@@ -199,7 +199,7 @@ func (r *run) answer(d *engine.Dispatch) {
 			return engine.TaskSubmitted{At: at, Task: d.Task, Output: engine.Text("{}")}
 		})
 	}
-	callback := d.Resource.Kind == asl.ActivityResource || d.Resource.Pattern == asl.WaitForTaskToken
+	callback := d.Resource.Kind == asl.ActivityResource || d.Resource.Pattern == asl.WaitForTaskToken && !d.Resource.OnBoard()
 	switch {
 	case a.timeout:
 		r.waiting[d.Task] = d.State
