@@ -25,7 +25,9 @@ import (
 	"github.com/lockstep-run/lockstep/internal/store"
 )
 
-// workspace is the only one so far.
+// Workspace is the only one so far.
+const Workspace = workspace
+
 const workspace = "local"
 
 // Config is what an API needs.
@@ -35,6 +37,8 @@ type Config struct {
 	Board control.Config // what the board asks of others
 	Auth  auth.Config    // how callers are known; the board and the store are filled in
 	Log   *slog.Logger
+
+	Callbacks Callbacks // nil: there are none
 }
 
 // API is the board with its door. Register its routes, and Run it.
@@ -47,6 +51,8 @@ type API struct {
 	push  *push.Pusher  // nil: wakeups are fetched
 	url   func() string // where agents reach the server
 
+	callbacks Callbacks
+
 	mu   sync.Mutex
 	seen map[string]time.Time // when an agent's last sign of life was passed on
 }
@@ -54,7 +60,7 @@ type API struct {
 // New makes a board over a store. A store that has none gets a workspace, whose
 // owner is the user at this machine.
 func New(ctx context.Context, cfg Config) (*API, error) {
-	a := &API{store: cfg.Store, bell: cfg.Bell, log: cfg.Log, seen: map[string]time.Time{}}
+	a := &API{store: cfg.Store, bell: cfg.Bell, log: cfg.Log, callbacks: cfg.Callbacks, seen: map[string]time.Time{}}
 	if cfg.Board.Times == nil {
 		cfg.Board.Times = times
 	}
