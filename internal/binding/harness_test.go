@@ -2,6 +2,7 @@ package binding_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -133,7 +134,7 @@ func (w *world) system() control.Call { return w.as(control.System) }
 func (w *world) start(definition, input string) store.ExecutionID {
 	w.Helper()
 	var m store.Machine
-	name := fmt.Sprintf("m%d", time.Now().UnixNano())
+	name := fmt.Sprintf("m%x", sha256.Sum256([]byte(definition)))
 	w.must(w.worker.Write(w.Context(), func(ctx context.Context, tx store.Tx) (err error) {
 		if m, err = tx.Machine(ctx, name); err == nil {
 			return nil
