@@ -156,6 +156,11 @@ var Routes = func() map[string]rule {
 		GET prices
 		GET budgets
 	`)
+	add(right(Review), `
+		GET  callbacks
+		POST callbacks/{id}/success
+		POST callbacks/{id}/failure
+	`)
 	add(right(Manage), `
 		GET    service-keys
 		POST   service-keys

@@ -124,9 +124,7 @@ func TestRetryIsTheSameTask(t *testing.T) {
 		w.submit("writer", "WEB-1", lease, `{"a":1}`)
 		w.must(w.decide(control.Decision{Verdict: "approve"}))
 		w.execution(x, engine.Succeeded)
-		all, err := w.Tasks(w.Context(), w.as(w.user), "WEB", nil, 10)
-		w.must(err)
-		if len(all) != 1 {
+		if all := w.tasks(""); len(all) != 1 {
 			t.Errorf("there are %d tasks", len(all))
 		}
 	})
@@ -270,9 +268,7 @@ func TestCreateTask(t *testing.T) {
 		if it := w.task("WEB-1"); it.State != control.Done {
 			t.Errorf("the task is %s", it.State)
 		}
-		of, err := w.TasksOf(w.Context(), w.as(w.user), it.Source.Execution)
-		w.must(err)
-		if len(of) != 1 || of[0].ID != it.ID {
+		if of := w.tasks(it.Source.Execution); len(of) != 1 || of[0].ID != it.ID {
 			t.Errorf("the execution's tasks are %v", of)
 		}
 	})

@@ -35,6 +35,8 @@ type world struct {
 
 	mu     sync.Mutex
 	events []control.Event
+
+	lastReview string // the newest one's id
 }
 
 const tenant = "local"
@@ -63,6 +65,9 @@ func open(t *testing.T, st store.Store) *world {
 	w.Board, err = control.New(st, w.worker, control.Config{Happened: func(ctx context.Context, tx store.Tx, e *control.Event) error {
 		w.mu.Lock()
 		w.events = append(w.events, *e)
+		if e.Type == "review.created" {
+			w.lastReview = e.Review
+		}
 		w.mu.Unlock()
 		return b.Happened(ctx, tx, e)
 	}})
@@ -163,6 +168,14 @@ func (w *world) task(key string) *control.Task {
 	return t
 }
 
+// tasks lists those of an execution, all for "".
+func (w *world) tasks(execution string) []control.TaskRow {
+	w.Helper()
+	all, _, err := w.Tasks(w.Context(), w.as(w.user), control.TaskQuery{Project: "WEB", Execution: execution, Page: control.Page{Limit: 100}})
+	w.must(err)
+	return all
+}
+
 // claim makes an agent begin a task and returns the lease's token.
 func (w *world) claim(slug, key string) string {
 	w.Helper()
@@ -182,7 +195,7 @@ func (w *world) submit(slug, key, lease, output string) {
 // review is the pending one.
 func (w *world) review() *control.Review {
 	w.Helper()
-	inbox, err := w.ReviewInbox(w.Context(), w.as(w.user))
+	inbox, _, err := w.ReviewInbox(w.Context(), w.as(w.user), control.Page{Limit: 10})
 	w.must(err)
 	if len(inbox) != 1 {
 		w.Fatalf("%d reviews wait, want 1", len(inbox))
