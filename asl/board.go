@@ -136,7 +136,7 @@ func boardNumber(least, most float64, whole bool) boardCheck {
 			if whole {
 				kind = "whole number"
 			}
-			return []BoardProblem{{Text: fmt.Sprintf("This must be a %s from %g to %g", kind, least, most)}}
+			return []BoardProblem{{Text: fmt.Sprintf("This must be a %s from %.0f to %.0f", kind, least, most)}}
 		}
 		return nil
 	}

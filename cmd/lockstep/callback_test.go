@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/http"
 	"os"
 	"os/exec"
 	"regexp"
@@ -38,6 +39,58 @@ func TestPageOfAgentsInMachines(t *testing.T) {
 	} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("the page does not lead to %q:\n%s", want, out)
+		}
+	}
+}
+
+// A token answers for no task of the board, and callbacks are for people.
+func TestTokensOfTheBoard(t *testing.T) {
+	srv := openTest(t, t.TempDir())
+	api, rest := newClient(srv.url), &restClient{url: srv.url}
+	call := func(method, path string, in, out any) error {
+		t.Helper()
+		_, err := rest.call(t.Context(), method, path, in, out)
+		return err
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(call("POST", "projects", fields{"key": "WEB", "name": "Web"}, nil))
+	must(call("POST", "agents", fields{"slug": "writer", "projects": []string{"WEB"}}, nil))
+	m := api.createFor(t, "m", "STANDARD", `{"StartAt":"A","States":{"A":{"Type":"Task","Resource":"arn:aws:states:::agent:runTask.waitForTaskToken",
+	  "Parameters":{"Project":"WEB","Title":"T","Input":{"t.$":"$$.Task.Token"}},"End":true}}}`)
+	var x struct {
+		ARN string `json:"executionArn"`
+	}
+	api.must(t, "StartExecution", fields{"stateMachineArn": m, "input": "{}"}, &x)
+	var history struct {
+		Events []struct {
+			Scheduled struct{ Parameters string } `json:"taskScheduledEventDetails"`
+		}
+	}
+	api.must(t, "GetExecutionHistory", fields{"executionArn": x.ARN}, &history)
+	token := regexp.MustCompile(`"t":"([^"]+)"`).FindStringSubmatch(history.Events[2].Scheduled.Parameters)[1]
+	for action, in := range map[string]fields{
+		"SendTaskSuccess": {"taskToken": token, "output": "{}"}, "SendTaskFailure": {"taskToken": token}, "SendTaskHeartbeat": {"taskToken": token},
+	} {
+		if err := api.call(t.Context(), action, in, nil); err == nil || !strings.Contains(err.Error(), "InvalidToken") {
+			t.Errorf("%s: %v", action, err)
+		}
+	}
+	var page struct{ Callbacks []any }
+	must(call("GET", "callbacks", nil, &page))
+	if page.Callbacks == nil || len(page.Callbacks) != 0 {
+		t.Errorf("callbacks: %v", page.Callbacks)
+	}
+	var key struct{ Key string }
+	must(call("POST", "agents/writer/keys", nil, &key))
+	rest.header = http.Header{"Authorization": {"Bearer " + key.Key}}
+	for _, c := range [][2]string{{"GET", "callbacks"}, {"POST", "callbacks/cb-1-1-1/success"}} {
+		if err := call(c[0], c[1], fields{"output": 1}, nil); err == nil || !strings.Contains(err.Error(), "agent's key does not do") {
+			t.Errorf("an agent's %s %s: %v", c[0], c[1], err)
 		}
 	}
 }

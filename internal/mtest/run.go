@@ -203,6 +203,9 @@ func (r *run) answer(d *engine.Dispatch) {
 	switch {
 	case a.timeout:
 		r.waiting[d.Task] = d.State
+		if d.Resource.OnBoard() { // somebody begins with it and falls silent
+			r.post(0, func(at time.Time) engine.Event { return engine.TaskHeartbeat{At: at, Task: d.Task, Bound: true} })
+		}
 	case a.fails:
 		r.post(a.after, func(at time.Time) engine.Event {
 			return engine.TaskFailed{At: at, Task: d.Task, Error: a.err, Cause: a.cause, Callback: callback}
