@@ -130,6 +130,52 @@ func TestRetryIsTheSameTask(t *testing.T) {
 	})
 }
 
+// A redrive is the same task again, too; one that was done is not done twice.
+func TestRedrive(t *testing.T) {
+	test(t, func(w *world) {
+		x := w.start(machine(runTask), `{}`)
+		w.submit("writer", "WEB-1", w.claim("writer", "WEB-1"), `1`)
+		w.must(w.decide(control.Decision{Verdict: "reject"}))
+		w.execution(x, engine.Failed)
+		w.must(w.worker.Deliver(w.Context(), x, engine.Redriven{At: time.Now()}))
+		synctest.Wait()
+		if it := w.task("WEB-1"); it.State != control.Assigned || !it.Source.Waiting {
+			t.Errorf("the task is %s, waiting %v", it.State, it.Source.Waiting)
+		}
+		w.submit("writer", "WEB-1", w.claim("writer", "WEB-1"), `2`)
+		w.must(w.decide(control.Decision{Verdict: "approve"}))
+		w.execution(x, engine.Succeeded)
+	})
+	test(t, func(w *world) {
+		x := w.start(machine(strings.Replace(runTask, `"Input.$":"$"`, `"ReviewMode":"none"`, 1)+`,"ResultPath":"$.r"`), `"text"`)
+		w.submit("writer", "WEB-1", w.claim("writer", "WEB-1"), `1`)
+		first := w.execution(x, engine.Failed)
+		w.must(w.worker.Deliver(w.Context(), x, engine.Redriven{At: time.Now()}))
+		again := w.execution(x, engine.Failed)
+		if n := strings.Count(w.history(x), "TaskSucceeded"); n != 2 || deref(again.Error) != deref(first.Error) {
+			t.Errorf("%d successes, %s and then %s", n, deref(first.Error), deref(again.Error))
+		}
+		if it := w.task("WEB-1"); it.State != control.Done || it.Fence != 1 {
+			t.Errorf("the task is %s after %d attempts", it.State, it.Fence)
+		}
+	})
+}
+
+// A review is asked for anew when the engine tries again.
+func TestReviewAgain(t *testing.T) {
+	test(t, func(w *world) {
+		x := w.start(machine(`"Resource":"arn:aws:states:::review:request.sync","Parameters":{"Project":"WEB","Title":"Go"},"Retry":[{"ErrorEquals":["Review.Rejected"],"IntervalSeconds":1}]`), `{}`)
+		w.must(w.decide(control.Decision{Verdict: "reject"}))
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if r := w.review(); r.Round != 2 {
+			t.Errorf("round %d", r.Round)
+		}
+		w.must(w.decide(control.Decision{Verdict: "approve"}))
+		w.execution(x, engine.Succeeded)
+	})
+}
+
 // Each entry into a state has a task of its own.
 func TestEntriesHaveTasksOfTheirOwn(t *testing.T) {
 	test(t, func(w *world) {

@@ -55,12 +55,10 @@ type writeKey struct{}
 // are those of: if the write is kept, the execution hears of it, whatever
 // happens to this process. submitted, if set, is what the task's submission
 // returned, for an execution that has not heard of that yet. ev is a
-// TaskSucceeded, a TaskFailed or a TaskHeartbeat.
+// TaskSucceeded, a TaskFailed or a TaskHeartbeat. In a write past the worker,
+// as those are with which a server ends, the next process delivers it.
 func (w *Worker) Tell(ctx context.Context, tx store.Tx, id store.ExecutionID, submitted *engine.Data, ev engine.Event) error {
 	op, _ := ctx.Value(writeKey{}).(*write)
-	if op == nil {
-		return errors.New("worker: events are told within a write of the same worker")
-	}
 	row := inboxRow{Execution: id}
 	var task engine.TaskID
 	var at time.Time
@@ -91,7 +89,9 @@ func (w *Worker) Tell(ctx context.Context, tx store.Tx, id store.ExecutionID, su
 	if err := tx.SaveRecord(ctx, store.Record{Kind: inboxKind, ID: name, Keys: []string{"seq/" + name}, Data: data}); err != nil {
 		return err
 	}
-	op.told = append(op.told, &told{name, runningTask{execution: id, task: task}, submitted, ev})
+	if op != nil {
+		op.told = append(op.told, &told{name, runningTask{execution: id, task: task}, submitted, ev})
+	}
 	return nil
 }
 
@@ -197,7 +197,10 @@ func (w *Worker) taken(deliveries ...delivery) {
 // executions gave up waits that had been told how they end: they are done again
 // after what was told.
 func (w *Worker) reconsider(b *Batch) {
-	if w.cfg.WaitEnded == nil {
+	w.mu.Lock()
+	nothing := len(w.told) == 0
+	w.mu.Unlock()
+	if nothing {
 		return
 	}
 	for _, e := range slices.Clone(b.entries) {
@@ -245,66 +248,64 @@ func (w *Worker) bind(b *Batch) {
 	if w.cfg.WaitEnded == nil {
 		return
 	}
-	var ends []*write
-	var rows []func() string // ids, "" for one that stays
-	commits := map[*execution]*store.ExecutionCommit{}
+	var first, last []*write
+	var taken []takenRow
 	for i, e := range b.entries {
 		c := &b.commit.Executions[i]
-		commits[e.x] = c
 		for _, command := range e.commands {
 			if cancel, ok := command.(*engine.Cancel); ok && cancel.Resource.OnBoard() {
-				ends = append(ends, w.waitEnded(c, cancel.Task, whyEnded(c)))
+				first = append(first, w.waitEnded(c, cancel.Task))
+				// Once more behind the others: one of them may begin the work, for the
+				// call that is being given up.
+				last = append(last, w.waitEnded(c, cancel.Task))
 			}
 		}
 		for _, d := range e.deliveries {
 			if d.told != nil {
-				rows = append(rows, func() string {
-					if c.Err != nil {
-						return ""
-					}
-					return d.told.row
-				})
+				taken = append(taken, takenRow{d.told.row, c})
 			}
 		}
 	}
 	for _, l := range b.late {
-		if l.d.told != nil {
-			rows = append(rows, func() string {
-				if c := commits[l.x]; c != nil && c.Err != nil {
-					return ""
-				}
-				return l.d.told.row
-			})
+		if l.d.told == nil {
+			continue
+		}
+		row := takenRow{row: l.d.told.row}
+		if i := slices.IndexFunc(b.entries, func(e *entry) bool { return e.x == l.x }); i >= 0 {
+			row.with = &b.commit.Executions[i]
+		}
+		taken = append(taken, row)
+	}
+	if len(taken) > 0 {
+		first = append(first, newWrite(func(ctx context.Context, tx store.Tx) error { return dropRows(ctx, tx, taken) }))
+	}
+	if len(first) > 0 {
+		b.writes = slices.Concat(first, b.writes, last)
+	}
+}
+
+// takenRow is a row of the inbox that goes if an execution's part of the commit
+// is kept; nil: in any case.
+type takenRow struct {
+	row  string
+	with *store.ExecutionCommit
+}
+
+func dropRows(ctx context.Context, tx store.Tx, rows []takenRow) error {
+	for _, r := range rows {
+		if r.with != nil && r.with.Err != nil {
+			continue
+		}
+		if err := tx.DeleteRecord(ctx, inboxKind, r.row); err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
 		}
 	}
-	if len(rows) > 0 {
-		ends = append(ends, newWrite(func(ctx context.Context, tx store.Tx) error {
-			for _, row := range rows {
-				if id := row(); id != "" {
-					if err := tx.DeleteRecord(ctx, inboxKind, id); err != nil && !errors.Is(err, store.ErrNotFound) {
-						return err
-					}
-				}
-			}
-			return nil
-		}))
-	}
-	// Once more behind the others: one of them may have begun the work in the
-	// meantime, for the call that is being given up.
-	again := make([]*write, 0, len(ends))
-	for i, e := range b.entries {
-		c := &b.commit.Executions[i]
-		for _, command := range e.commands {
-			if cancel, ok := command.(*engine.Cancel); ok && cancel.Resource.OnBoard() && len(b.writes) > 0 {
-				again = append(again, w.waitEnded(c, cancel.Task, whyEnded(c)))
-			}
-		}
-	}
-	b.writes = slices.Concat(ends, b.writes, again)
+	return nil
 }
 
 // waitEnded is the write that tells of the end of a wait, if c is kept.
-func (w *Worker) waitEnded(c *store.ExecutionCommit, task engine.TaskID, why string) *write {
+func (w *Worker) waitEnded(c *store.ExecutionCommit, task engine.TaskID) *write {
+	why := whyEnded(c)
 	op := newWrite(nil)
 	op.Do = func(ctx context.Context, tx store.Tx) error {
 		op.told = nil
