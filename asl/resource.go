@@ -38,6 +38,13 @@ type Resource struct {
 	Pattern Pattern
 }
 
+// OnBoard reports whether the task is work on the board that its state waits
+// for: agent:runTask or review:request. The board says how it ends; no job is
+// asked for, and no token from outside answers it.
+func (r Resource) OnBoard() bool {
+	return r.Pattern != RequestResponse && (r.Service == "agent" || r.Service == "review")
+}
+
 // ParseResource takes a Task's Resource apart. The error has AWS's words for a
 // text that is no ARN, and for an ARN that leads to nothing a Task can call.
 func ParseResource(arn string) (Resource, error) {
@@ -133,14 +140,14 @@ const (
 	job      = plain | 1<<Sync
 	token    = plain | 1<<WaitForTaskToken
 	jobToken = job | token
-	jobOnly  = 1 << Sync
+	board    = 1<<Sync | 1<<WaitForTaskToken // which mean the same there
 )
 
 // integrations are the services with an integration of their own, their actions,
 // and how each can wait. agent and review are Lockstep's.
 var integrations = map[string]map[string]uint8{
-	"agent":      {"runTask": jobOnly, "createTask": plain},
-	"review":     {"request": jobOnly},
+	"agent":      {"runTask": board, "createTask": plain},
+	"review":     {"request": board},
 	"apigateway": {"invoke": token},
 	"athena": {"startQueryExecution": job, "stopQueryExecution": plain, "getQueryExecution": plain,
 		"getQueryResults": plain},

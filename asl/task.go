@@ -119,7 +119,8 @@ func (s *stateParser) parameters(t *Task) {
 			s.schema(s.at.key(field), "The field '%s' is required but was missing", name)
 		}
 	}
-	if t.Resource.Pattern == WaitForTaskToken && s.lang == JSONPath && t.Parameters != nil {
+	s.boardParameters(t.Resource, given, s.at.key(field))
+	if t.Resource.Pattern == WaitForTaskToken && !t.Resource.OnBoard() && s.lang == JSONPath && t.Parameters != nil {
 		s.lintToken(t.Parameters, s.at.key(field))
 	}
 }

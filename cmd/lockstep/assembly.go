@@ -15,11 +15,13 @@ import (
 
 	"github.com/lockstep-run/lockstep/internal/auth"
 	"github.com/lockstep-run/lockstep/internal/awsapi"
+	"github.com/lockstep-run/lockstep/internal/binding"
 	"github.com/lockstep-run/lockstep/internal/boardapi"
 	"github.com/lockstep-run/lockstep/internal/config"
 	"github.com/lockstep-run/lockstep/internal/connection"
 	"github.com/lockstep-run/lockstep/internal/control"
 	"github.com/lockstep-run/lockstep/internal/egress"
+	"github.com/lockstep-run/lockstep/internal/engine"
 	"github.com/lockstep-run/lockstep/internal/express"
 	"github.com/lockstep-run/lockstep/internal/feed"
 	"github.com/lockstep-run/lockstep/internal/fn"
@@ -86,6 +88,7 @@ type assembly struct {
 	bell     *feed.Bell // through which the board is written
 	happened []happened // who is told of the board's events
 	board    *boardapi.API
+	binding  *binding.Binding // of states to the board
 
 	executions executionCounts
 	tokens     tokenCounts
@@ -220,6 +223,9 @@ func (a *assembly) engine(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := a.bind(); err != nil {
+		return err
+	}
 	a.api = awsapi.NewServer(a.store, a.worker, awsapi.Config{
 		Scheme: a.set.scheme, Logger: a.set.log, Tasks: a.worker, Express: a.express, MapRuns: a.mapRuns, LogGroup: a.log.Exists, TestCases: tests,
 		LimitsOf: limitsOf(a.set.limits), MaxPayload: a.set.limits.LargestPayload(), Throttle: a.set.throttle, Lacks: awsmodel.Lacks,
@@ -266,6 +272,9 @@ func (a *assembly) runners(ctx context.Context) (_ stops, err error) {
 	a.mapRuns = maprun.New(s.items, maprun.Config{Store: a.store, Scheme: a.set.scheme, Objects: a.files, Log: a.set.log})
 	a.worker, err = worker.New(a.running, a.store, a.tasks, worker.Config{
 		Scheme: a.set.scheme, Log: a.set.log, Fatal: a.set.fatal, LogOf: logOf(a.log), LimitsOf: limitsOf(a.set.limits), MapRuns: a.mapRuns,
+		WaitEnded: func(ctx context.Context, tx store.Tx, x store.ExecutionID, t engine.TaskID, why string) error {
+			return a.binding.WaitEnded(ctx, tx, x, t, why)
+		},
 		Committed: func(c *store.ExecutionCommit) {
 			a.executions.committed(c)
 			a.mapRuns.Committed(c)
@@ -339,12 +348,26 @@ func (a *assembly) runUntilClose(run func(context.Context) error) {
 // error undoes all of it.
 type happened func(ctx context.Context, tx store.Tx, e *control.Event) error
 
-// control makes the board of agents' tasks. Who wants to be told of its events
-// has said so before.
-func (a *assembly) control(ctx context.Context) (err error) {
+// bind ties states to the board: before executions move, since the first one may
+// end what is on it.
+func (a *assembly) bind() error {
 	a.bell = feed.NewBell(a.worker)
-	who := auth.Config{SignIn: a.set.signIn.on, PublicURL: a.publicURL, Key: a.key, Scheme: a.set.scheme, Log: a.set.log}
-	a.board, err = boardapi.New(ctx, boardapi.Config{Store: a.store, Bell: a.bell, Log: a.set.log, Auth: who, Live: a.watched, Build: buildID(), Board: control.Config{
+	a.binding = binding.New(binding.Config{Workspace: boardapi.Workspace, Engine: a.worker, Write: a.bell.Write, URL: a.publicURL})
+	a.happened = append(a.happened, a.binding.Happened)
+	board, err := control.New(a.store, a.bell, a.boardConfig())
+	if err != nil {
+		return err
+	}
+	a.binding.Connect(board)
+	for _, resource := range binding.Resources {
+		a.tasks.Add(resource, a.binding)
+	}
+	return nil
+}
+
+// boardConfig is what the board asks of others.
+func (a *assembly) boardConfig() control.Config {
+	return control.Config{
 		Happened: func(ctx context.Context, tx store.Tx, e *control.Event) error {
 			for _, tell := range a.happened {
 				if err := tell(ctx, tx, e); err != nil {
@@ -353,7 +376,17 @@ func (a *assembly) control(ctx context.Context) (err error) {
 			}
 			return nil
 		},
-	}})
+	}
+}
+
+// control makes the board of agents' tasks. Who wants to be told of its events
+// has said so before.
+func (a *assembly) control(ctx context.Context) (err error) {
+	who := auth.Config{SignIn: a.set.signIn.on, PublicURL: a.publicURL, Key: a.key, Scheme: a.set.scheme, Log: a.set.log}
+	a.board, err = boardapi.New(ctx, boardapi.Config{
+		Store: a.store, Bell: a.bell, Log: a.set.log, Auth: who, Board: a.boardConfig(),
+		Live: a.watched, Build: buildID(), Callbacks: binding.NewCallbacks(a.store, a.worker),
+	})
 	if err != nil {
 		return err
 	}

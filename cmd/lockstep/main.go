@@ -63,7 +63,7 @@ It is one program that keeps everything in one file.`,
 		newDemoCommand(), newDevCommand(), newServeCommand(), newExampleCommand(),
 		newValidateCommand(), newTestCommand(), newImportCommand(), newBenchCommand(),
 		newMachineCommand(), newExecCommand(), newFnCommand(), newConnectionCommand(), newScheduleCommand(), newTriggerCommand(),
-		newProjectCommand(), newAgentCommand(), newTaskCommand(), newReviewCommand(), newHandoffCommand(), newTemplateCommand(), newRecurringCommand(), newMCPCommand(),
+		newProjectCommand(), newAgentCommand(), newTaskCommand(), newReviewCommand(), newCallbackCommand(), newHandoffCommand(), newTemplateCommand(), newRecurringCommand(), newMCPCommand(),
 		newUsageCommand(), newPricesCommand(),
 		newLoginCommand(), newLogoutCommand(), newUserCommand(), newKeyCommand(), newVersionCommand())
 	return root

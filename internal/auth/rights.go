@@ -167,6 +167,11 @@ var Routes = func() map[string]rule {
 		GET mapruns/{arn}/cells
 		GET mapruns/{arn}/failures
 	`)
+	add(right(Review), `
+		GET  callbacks
+		POST callbacks/{id}/success
+		POST callbacks/{id}/failure
+	`)
 	add(right(Manage), `
 		GET    service-keys
 		POST   service-keys

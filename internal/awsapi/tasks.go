@@ -73,6 +73,8 @@ func (s *Server) settle(ctx context.Context, token string, out []byte, event fun
 	}
 	err = s.engine.Deliver(ctx, execution, ev)
 	switch {
+	case errors.Is(err, engine.ErrBound): // nobody steps around a review
+		return nil, invalidToken()
 	case errors.Is(err, engine.ErrNotWaiting):
 		return nil, taskTimedOut()
 	case errors.Is(err, store.ErrNotFound):

@@ -25,7 +25,9 @@ import (
 	"github.com/lockstep-run/lockstep/internal/store"
 )
 
-// workspace is the only one so far.
+// Workspace is the only one so far.
+const Workspace = workspace
+
 const workspace = "local"
 
 // Live tells of what changes and is not in the feed of events: how executions get
@@ -43,6 +45,8 @@ type Config struct {
 	Live  Live           // nil: nothing is told of executions
 	Build string         // what the server calls itself in the stream's hello
 	Log   *slog.Logger
+
+	Callbacks Callbacks // nil: there are none
 }
 
 // API is the board with its door. Register its routes, and Run it.
@@ -57,6 +61,8 @@ type API struct {
 	live  Live
 	build string
 
+	callbacks Callbacks
+
 	mu   sync.Mutex
 	seen map[string]time.Time // when an agent's last sign of life was passed on
 }
@@ -64,7 +70,7 @@ type API struct {
 // New makes a board over a store. A store that has none gets a workspace, whose
 // owner is the user at this machine.
 func New(ctx context.Context, cfg Config) (*API, error) {
-	a := &API{store: cfg.Store, bell: cfg.Bell, log: cfg.Log, live: cfg.Live, build: cfg.Build, seen: map[string]time.Time{}}
+	a := &API{store: cfg.Store, bell: cfg.Bell, log: cfg.Log, live: cfg.Live, build: cfg.Build, callbacks: cfg.Callbacks, seen: map[string]time.Time{}}
 	if cfg.Board.Times == nil {
 		cfg.Board.Times = times
 	}

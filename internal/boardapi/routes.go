@@ -78,6 +78,7 @@ func (a *API) Register(mux *http.ServeMux, stopping context.Context) {
 	a.registerThread(handle)
 	a.registerReviews(handle)
 	a.registerConnect(handle)
+	a.registerCallbacks(handle)
 
 	handle("GET /api/v1/activity", a.activity)
 	mux.Handle("GET /api/v1/events", rest.Local(a.events(stopping)))

@@ -95,8 +95,8 @@ func reads(w *world, c control.Call, ref string) map[string]func() (any, error) 
 // the server itself calls.
 var others = strings.Fields(`AcceptHandoff AddDeliverable AddDependency AnswerBlock Assign Block BudgetChanged Cancel Claim Comment
 	Connect CreateAgent CreateProject CreateRecurring CreateTask CreateTemplate CreateUser CreateWorkspace Decide DeclineHandoff Delegate DeleteRecurring
-	DeleteTask DeleteTemplate EndWait Fail Fetch In KeepAlive LeaseOf MayConnect Newest Next NotSent OfferHandoff Pause Progress Pushed PutBlob Queued
-	ReadMentions Release ReleaseMentions RemoveDependency RemoveUser Reopen RequestReview Resume Retire Retry RunEnded SendMessage Sent SetRole Signal
+	DeleteTask DeleteTemplate EndReview EndWait Fail Fetch In KeepAlive LeaseOf MayConnect Newest Next NotSent OfferHandoff Pause Progress Pushed PutBlob Queued
+	ReadMentions Release ReleaseMentions RemoveDependency RemoveUser Reopen RequestReview Resume Retire Retry ReviewOf RunEnded SendMessage Sent SetRole Signal
 	Snooze Submit Sweep TaskOf Unassign Unblock Update UpdateAgent UpdateProject UpdateRecurring UpdateTemplate UpdateUser Wake Withdraw`)
 
 func TestEveryReadIsOneOrTheOther(t *testing.T) {

@@ -66,7 +66,7 @@ func (t *Task) keys() []string {
 		keys = append(keys, "parent/"+t.Parent)
 	}
 	if t.Source != nil {
-		keys = append(keys, "source/"+t.Source.Execution+"/"+t.Source.State+"/"+t.Source.Entry)
+		keys = append(keys, t.Source.key())
 	}
 	return keys
 }
@@ -102,6 +102,9 @@ func (r *Review) keys() []string {
 	var keys []string
 	if r.Task != "" {
 		keys = append(keys, "task/"+r.Task)
+	}
+	if r.Source != nil {
+		keys = append(keys, r.Source.key())
 	}
 	if r.Status != "pending" {
 		return append(keys, "closed/"+r.Project)

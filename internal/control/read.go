@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/lockstep-run/lockstep/internal/store"
 )
 
 // Next claims the best task that the calling agent can begin: one of its own
@@ -283,15 +281,4 @@ func (x *op) upstream(id string, brief bool) (*Upstream, error) {
 		u.Deliverables = append(u.Deliverables, d)
 	}
 	return u, nil
-}
-
-// TaskOf finds the task of a state's entry, which is what keeps the engine from
-// making two.
-func (b *Board) TaskOf(ctx context.Context, tx Records, s Source) (*Task, error) {
-	x := b.begin(ctx, tx, nil, Call{})
-	found, err := query[Task](x, store.Prefix("task", "source/"+s.Execution+"/"+s.State+"/"+s.Entry, 1))
-	if err != nil || len(found) == 0 {
-		return nil, cmp.Or(err, refuse(NotFound, nil, "no task for %s of %s", s.State, s.Execution))
-	}
-	return found[0], nil
 }

@@ -231,12 +231,13 @@ type Task struct {
 	Percent     int        `json:"percent,omitempty"`
 }
 
-// Source is the state of an execution that waits for a task.
+// Source is the state of an execution that a task or a review is for.
 type Source struct {
-	Execution string `json:"execution"`
+	Execution string `json:"execution"` // ARN
 	State     string `json:"state"`
-	Entry     string `json:"entry"`
-	Waiting   bool   `json:"waiting"` // the wait has not ended
+	Entry     string `json:"entry"`              // which of its entries into the state
+	Waiting   bool   `json:"waiting"`            // the state waits for it, and the wait has not ended
+	Detached  bool   `json:"detached,omitempty"` // the state made it and never waits
 }
 
 // BlockedBy says what a blocked task waits for.
@@ -399,6 +400,7 @@ type Review struct {
 	Reminders         int                  `json:"reminders,omitempty"`
 	Escalated         bool                 `json:"escalated,omitempty"`
 	DecidedAt         time.Time            `json:"decided_at,omitzero"`
+	Source            *Source              `json:"source,omitempty"` // the state that waits for it, of a review without a task
 }
 
 // Pin is a deliverable as it was submitted.

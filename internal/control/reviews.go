@@ -207,7 +207,7 @@ func (x *op) submit(t *Task, in Submission) (Submitted, error) {
 	if err := checkOutput(t.OutputSchema, in.Output); err != nil {
 		return Submitted{}, err
 	}
-	if t.Source != nil && !t.Source.Waiting {
+	if t.Source.over() {
 		return Submitted{}, refuse(NoLongerWaiting, nil, "the state that waited for %s has gone on", t.Key)
 	}
 	author := t.Assignee
@@ -484,6 +484,9 @@ func (x *op) closeReviews(t *Task, status string) error {
 
 func (x *op) close(r *Review, status string) error {
 	r.Status, r.DecidedAt = status, x.At
+	if r.Source != nil {
+		r.Source.Waiting = false // what waited hears of the end now
+	}
 	x.put(r)
 	e := Event{Type: "review." + status, Project: r.Project, Task: r.Task, Review: r.ID, Data: map[string]any{"kind": r.Kind, "round": r.Round}}
 	if r.Task != "" {
@@ -508,6 +511,7 @@ type NewReview struct {
 	RequiredApprovals int             `json:"required_approvals,omitempty"`
 	DueAt             time.Time       `json:"due_at,omitzero"`
 	OnExpiry          OnExpiry        `json:"on_expiry,omitempty"`
+	Source            *Source         `json:"source,omitempty"` // by the engine alone
 }
 
 // RequestReview asks for a decision about work that goes on, or one that no
@@ -533,6 +537,9 @@ func (b *Board) RequestReview(ctx context.Context, c Call, token string, in NewR
 				return nil, err
 			}
 			r.Project = p.ID
+			if err := x.bindReview(r, in.Source); err != nil {
+				return nil, err
+			}
 			kinds = append(kinds, "deliverable")
 		} else {
 			t, _, err := x.held(in.Task, token, Progress)
@@ -637,9 +644,12 @@ func (x *op) closed(r *Review) error {
 		if err != nil {
 			return err
 		}
-		if t.Source != nil && !t.Source.Waiting {
+		if t.Source.over() {
 			return refuse(NoLongerWaiting, nil, "the state that waited for %s has gone on", t.Key)
 		}
+	}
+	if r.Status == "withdrawn" && r.Source != nil {
+		return refuse(NoLongerWaiting, nil, "the state that waited for this decision has gone on")
 	}
 	return refuse(ReviewClosed, map[string]any{"status": r.Status}, "the review is %s: verdicts are final", r.Status)
 }
@@ -651,9 +661,18 @@ func (x *op) decide(r *Review, in Decision) error {
 		if t, err = get[Task](x, r.Task); err != nil {
 			return err
 		}
-		if t.Source != nil && !t.Source.Waiting {
+		if t.Source.over() {
 			return refuse(NoLongerWaiting, nil, "the state that waited for %s has gone on", t.Key)
 		}
+	}
+	if t == nil && in.Edited != nil {
+		if in.Verdict != "approve" || len(in.Edited.Deliverables) > 0 {
+			return invalid("of a payload that is approved the output can be edited, nothing else")
+		}
+		in.Response, in.Edited = in.Edited.Output, nil
+	}
+	if err := r.choose(&in); err != nil {
+		return err
 	}
 	if in.Edited != nil {
 		if in.Verdict != "approve" || r.Kind != "deliverable" || t == nil {

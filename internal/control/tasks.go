@@ -641,7 +641,7 @@ func (x *op) progress(t *Task, l *Lease, note string, percent int) (p Progressed
 		p.Paused = a.Admin != Active
 	}
 	if note == "" && percent < 0 {
-		return p, nil // nothing but a sign of life, which is no news
+		return p, x.alive(t) // nothing but a sign of life, which is no news
 	}
 	e := t.of("task.progress", data)
 	data["from"], data["to"] = t.State, t.State
@@ -945,7 +945,7 @@ func (b *Board) Reopen(ctx context.Context, c Call, task, note string) (*Task, e
 		if row(t.State, Reopen) == nil {
 			return nil, invalidTransition(t, Reopen)
 		}
-		if t.Source != nil && !t.Source.Waiting {
+		if t.Source.over() {
 			return nil, refuse(NoLongerWaiting, nil, "the state that waited for %s has gone on: make a follow-up task, or redrive the execution", t.Key)
 		}
 		deps, err := list[Dependency](x, "on/"+t.ID, many)

@@ -19,6 +19,9 @@ type (
 		RoleARN  string // Credentials of the state; "" : the machine's role
 		Retry    int64  // how often the state has been tried again since it was entered
 		Again    bool   // it may have been carried out before a crash
+
+		Entered   int64 // id of the event with which the state was entered: the same for each time it is tried
+		Heartbeat bool  // the state has a heartbeat, see TaskHeartbeat
 	}
 
 	// Enqueue offers an activity task to the activity's workers.

@@ -28,6 +28,9 @@ var (
 	// ErrNotWaiting: the execution has ended, or nothing in it waits for this
 	// event: an answer to a task that is over, a timer that was moved.
 	ErrNotWaiting = errors.New("the execution is not waiting for this event")
+	// ErrBound: what answers is a token from outside, and the task is the
+	// board's. It is an ErrNotWaiting.
+	ErrBound = fmt.Errorf("%w: the board answers for its tasks", ErrNotWaiting)
 	// ErrEarly: a callback has come before the commit of the TaskSubmitted it
 	// belongs to. Apply it again after that.
 	ErrEarly = errors.New("the task is not submitted yet")
@@ -166,7 +169,7 @@ func Resume(env *Env, s *Snapshot) (commands []Command, more bool, err error) {
 			if f.polled() {
 				commands = append(commands, &Poll{Dispatch: *call, Submitted: f.result})
 			} else {
-				call.Again = true
+				call.Again, call.Heartbeat = true, f.heartbeat > 0
 				commands = append(commands, call)
 			}
 		}

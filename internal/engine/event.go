@@ -65,10 +65,13 @@ type (
 		Callback     bool // by task token
 	}
 
-	// TaskHeartbeat restarts the heartbeat clock of a task.
+	// TaskHeartbeat restarts the heartbeat clock of a task. That of a task of
+	// the board begins with its first one, and can be suspended.
 	TaskHeartbeat struct {
-		At   time.Time
-		Task TaskID
+		At      time.Time
+		Task    TaskID
+		Bound   bool // by the board, where Resource.OnBoard
+		Suspend bool // nobody works on it: no heartbeat is due before the next one
 	}
 
 	// ActivityStarted says that a worker takes an activity task.

@@ -188,6 +188,8 @@ func (s *script) parse(at time.Time, name, rest string) Event {
 		return TaskFailed{At: at, Task: task, Error: e, Cause: c}
 	case "TaskHeartbeat":
 		return TaskHeartbeat{At: at, Task: task}
+	case "Beat", "Suspend": // of the board
+		return TaskHeartbeat{At: at, Task: task, Bound: true, Suspend: name == "Suspend"}
 	case "ActivityStarted":
 		return ActivityStarted{At: at, Task: task, Worker: rest}
 	case "TimerFired":

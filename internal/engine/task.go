@@ -61,7 +61,12 @@ func (a *apply) schedule(f *Frame, state *asl.Task) *failure {
 
 func (a *apply) dispatch(f *Frame, call *Dispatch, timeout int64) {
 	f.phase = dispatch
-	a.startClocks(f, timeout)
+	call.Heartbeat = f.heartbeat > 0
+	if call.Resource.OnBoard() {
+		a.startSuspended(f, timeout)
+	} else {
+		a.startClocks(f, timeout)
+	}
 	a.commands = append(a.commands, call)
 }
 
@@ -73,7 +78,7 @@ func (a *apply) call(f *Frame, state *asl.Task) (*Dispatch, *failure) {
 		return nil, failed
 	}
 	a.inspect(AfterInputPath, input)
-	d := &Dispatch{Task: TaskID{f.ID, f.attempt}, State: f.state, Resource: state.Resource, Retry: f.retried}
+	d := &Dispatch{Task: TaskID{f.ID, f.attempt}, State: f.state, Resource: state.Resource, Retry: f.retried, Entered: f.entered}
 	if d.Input, failed = a.filled(f, state.Parameters, input, f.scheduled); failed != nil {
 		return nil, failed
 	}
@@ -142,6 +147,15 @@ func (a *apply) startClocks(f *Frame, timeout int64) {
 	a.setDue(f)
 }
 
+// startSuspended is startClocks for a task whose heartbeats begin once somebody
+// works on it.
+func (a *apply) startSuspended(f *Frame, timeout int64) {
+	heartbeat := f.heartbeat
+	f.heartbeat = 0
+	a.startClocks(f, timeout)
+	f.heartbeat = heartbeat
+}
+
 // setDue makes f due when its timeout or its next heartbeat is.
 func (a *apply) setDue(f *Frame) {
 	f.due = f.timeoutAt
@@ -190,7 +204,7 @@ func (a *apply) taskSubmitted(ev TaskSubmitted) error {
 		return a.taskFailed(TaskFailed{At: ev.At, Task: ev.Task, Error: ptr("States.DataLimitExceeded"), Cause: tooLarge(resourceName(&state.Resource)).cause})
 	}
 	var call *Dispatch
-	awaited := (state.Resource.Pattern == asl.Sync || state.Resource.Pattern == asl.Sync2) && !ev.Answered
+	awaited := (state.Resource.Pattern == asl.Sync || state.Resource.Pattern == asl.Sync2) && !ev.Answered && !state.Resource.OnBoard()
 	if awaited {
 		if call, err = a.callAgain(f, state); err != nil {
 			return err
@@ -212,8 +226,8 @@ func (a *apply) taskSucceeded(ev TaskSucceeded) error {
 	if err != nil {
 		return err
 	}
-	if ev.Callback && f.phase == dispatch {
-		return ErrEarly
+	if err := early(f, state, ev.Callback); err != nil {
+		return err
 	}
 	if ev.Output.Size() > a.payloadLimit() {
 		e := tooLarge(resourceName(&state.Resource))
@@ -236,8 +250,8 @@ func (a *apply) taskFailed(ev TaskFailed) error {
 	if err != nil {
 		return err
 	}
-	if ev.Callback && f.phase == dispatch {
-		return ErrEarly
+	if err := early(f, state, ev.Callback); err != nil {
+		return err
 	}
 	a.answered(f, state, ev.Callback)
 	e := &failure{name: clamp(ev.Error, 256), cause: clamp(ev.Cause, 32768)}
@@ -265,11 +279,31 @@ func (a *apply) taskTimedOut(f *Frame) {
 }
 
 func (a *apply) taskHeartbeat(ev TaskHeartbeat) error {
-	f, _, err := a.waiting(ev.Task, dispatch, submitted, started)
+	f, state, err := a.waiting(ev.Task, dispatch, submitted, started)
 	if err != nil {
 		return err
 	}
-	a.setDue(f)
+	switch {
+	case state.Resource.OnBoard() != ev.Bound:
+		return ErrBound
+	case ev.Suspend:
+		f.due = f.timeoutAt
+		a.touch(f)
+	default:
+		a.setDue(f)
+	}
+	return nil
+}
+
+// early refuses what a token brings to a task that has not been handed over, or
+// that no token answers.
+func early(f *Frame, state *asl.Task, callback bool) error {
+	switch {
+	case callback && state.Resource.OnBoard():
+		return ErrBound
+	case callback && f.phase == dispatch:
+		return ErrEarly
+	}
 	return nil
 }
 

@@ -154,6 +154,29 @@ cases:
 `, "ok    later")
 }
 
+func TestTasksOfTheBoard(t *testing.T) {
+	const machine = `
+machine:
+  StartAt: A
+  States:
+    A:
+      Type: Task
+      Resource: arn:aws:states:::agent:runTask.%s
+      HeartbeatSeconds: 60
+      Parameters: {Project: WEB, Title.$: $.title}
+      Retry: [{ErrorEquals: [Agent.TaskFailed], IntervalSeconds: 5}]
+      End: true
+cases:
+  - {name: approved, input: {title: T}, mocks: {A: {return: {output: 1}, after: 48h}}, expect: {output: {output: 1}, elapsed: 48h, calls: {A: [{Project: WEB, Title: T}]}}}
+  - {name: again, input: {title: T}, mocks: {A: [{error: Agent.TaskFailed}, {return: 2}]}, expect: {output: 2, elapsed: 5}}
+  - {name: rejected, input: {title: T}, mocks: {A: {error: Review.Rejected, cause: "{}"}}, expect: {error: Review.Rejected}}
+  - {name: silent, input: {title: T}, mocks: {A: {timeout: true}}, expect: {error: States.Timeout, elapsed: 60}}
+`
+	for _, pattern := range []string{"sync", "waitForTaskToken"} {
+		expect(t, fmt.Sprintf(machine, pattern), "ok    approved", "ok    again", "ok    rejected", "ok    silent")
+	}
+}
+
 func TestDistributedMap(t *testing.T) {
 	expect(t, `
 machine:

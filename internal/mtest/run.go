@@ -199,10 +199,13 @@ func (r *run) answer(d *engine.Dispatch) {
 			return engine.TaskSubmitted{At: at, Task: d.Task, Output: engine.Text("{}")}
 		})
 	}
-	callback := d.Resource.Kind == asl.ActivityResource || d.Resource.Pattern == asl.WaitForTaskToken
+	callback := d.Resource.Kind == asl.ActivityResource || d.Resource.Pattern == asl.WaitForTaskToken && !d.Resource.OnBoard()
 	switch {
 	case a.timeout:
 		r.waiting[d.Task] = d.State
+		if d.Resource.OnBoard() { // somebody begins with it and falls silent
+			r.post(0, func(at time.Time) engine.Event { return engine.TaskHeartbeat{At: at, Task: d.Task, Bound: true} })
+		}
 	case a.fails:
 		r.post(a.after, func(at time.Time) engine.Event {
 			return engine.TaskFailed{At: at, Task: d.Task, Error: a.err, Cause: a.cause, Callback: callback}

@@ -54,6 +54,8 @@ type Call struct {
 	MachineRole  string        // the machine's own role
 	Timeout      time.Duration // 0: none
 	Retry        int64         // how often the state has been tried again since it was entered
+	Entered      int64         // number of the state's entry within its execution: the same for each attempt
+	Heartbeat    bool          // the state has a heartbeat
 	Again        bool          // this attempt may have been called before, by a server that has crashed since
 }
 

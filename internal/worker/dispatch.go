@@ -117,6 +117,8 @@ func newCall(execution, machine, role string, d *engine.Dispatch) *task.Call {
 		MachineRole:  role,
 		Retry:        d.Retry,
 		Again:        d.Again,
+		Entered:      d.Entered,
+		Heartbeat:    d.Heartbeat,
 	}
 }
 
@@ -248,11 +250,14 @@ func (w *Worker) call(ctx context.Context, id engine.TaskID, call *task.Call) (e
 		submitted := engine.TaskSubmitted{At: w.now(), Task: id, Output: engine.Text(result.Submitted), Answered: true}
 		return []delivery{{ev: submitted}, {ev: w.outcome(id, call, result, err, false)}}, ""
 	}
-	later := false
+	later := call.Resource.OnBoard()
 	switch call.Resource.Pattern {
 	case asl.WaitForTaskToken:
 		later = true
 	case asl.Sync, asl.Sync2:
+		if later {
+			break
+		}
 		if later = w.tasks.Poller(call.Resource) != nil; later && err == nil {
 			job = result.Output
 		}
@@ -335,6 +340,9 @@ func (w *Worker) rescue(call *task.Call, err *error) {
 // being called, and executions that stopped between two states.
 func (w *Worker) Recover(ctx context.Context) error {
 	const page = 500
+	if err := w.readInbox(ctx); err != nil {
+		return err
+	}
 	var last store.ExecutionID
 	for {
 		ids, err := w.store.Pending(ctx, last, page)

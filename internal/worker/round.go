@@ -231,6 +231,7 @@ func (w *Worker) park(b *Batch, x *execution, d delivery, err error, rest []deli
 // Close fixes what b will commit. Nothing is added to it afterwards.
 func (w *Worker) Close(b *Batch) {
 	w.dropRefused(b)
+	w.reconsider(b)
 	b.commit.Executions = make([]store.ExecutionCommit, len(b.entries))
 	for i, e := range b.entries {
 		x := e.x
@@ -244,6 +245,7 @@ func (w *Worker) Close(b *Batch) {
 		x.version++
 		x.entry = nil
 	}
+	w.bind(b)
 	b.commit.Writes = make([]store.Write, len(b.writes))
 	for i, op := range b.writes {
 		b.commit.Writes[i] = op.Write
@@ -320,10 +322,16 @@ func (w *Worker) act(b *Batch) {
 		if log := e.x.machine.log; log != nil && c.Delta.History.Count > 0 {
 			log(e.x.arn, c.Delta.Redrives, c.Delta.History)
 		}
+		w.taken(e.deliveries...)
 		w.settle(e, c)
 		w.carryOut(e, c)
 	}
 	for i, op := range b.writes {
+		if err := b.commit.Writes[i].Err; err == nil {
+			for _, t := range op.told {
+				w.tell(t)
+			}
+		}
 		op.done <- b.commit.Writes[i].Err
 	}
 	if len(b.writes) > 0 {
@@ -334,6 +342,7 @@ func (w *Worker) act(b *Batch) {
 			w.refuse(l.x, []delivery{l.d}, store.ErrConflict)
 			continue
 		}
+		w.taken(l.d)
 		w.answer(l.x, []delivery{l.d}, l.o)
 	}
 	if w.cfg.Committed != nil {

@@ -70,6 +70,12 @@ type Config struct {
 	// MapRuns runs the Map Runs that executions ask for; nil: they fail.
 	MapRuns MapRuns
 
+	// WaitEnded is told, in the commit that ends it, of a task of the board
+	// (asl.Resource.OnBoard) whose end the execution waits for no more. It is told
+	// of a task that it has not heard of as well, and may be told twice. nil: there
+	// is no board.
+	WaitEnded func(ctx context.Context, tx store.Tx, execution store.ExecutionID, t engine.TaskID, why string) error
+
 	// Committed is told of every execution's commit, in order, after it is
 	// durable. It must return quickly.
 	Committed func(*store.ExecutionCommit)
@@ -132,7 +138,9 @@ type Worker struct {
 	running map[runningTask]context.CancelFunc
 	jobs    map[runningTask]job // submitted, and the execution may not know it yet
 	pools   map[string]*pool
-	backlog int // tasks that wait for their turn
+	told    map[runningTask][]*told // by Tell, durable, and not taken by their executions
+	lastRow int64                   // of the inbox
+	backlog int                     // tasks that wait for their turn
 	refused []refusal
 	unread  []*execution // whose snapshot could not be read; tried again at retryAt
 	doubt   bool         // what is to be done is to be read from the store again, at retryAt
@@ -177,6 +185,7 @@ type execution struct {
 type delivery struct {
 	ev   engine.Event  // nil: ask again for what a crash left standing
 	done func(outcome) // nil: nobody waits; a failed commit then only means later
+	told *told         // the row that holds it, which goes when it has been taken
 }
 
 // outcome answers a delivery.
@@ -209,6 +218,7 @@ func New(ctx context.Context, st store.Store, tasks *task.Registry, cfg Config) 
 		names:   map[nameKey]*execution{},
 		running: map[runningTask]context.CancelFunc{},
 		jobs:    map[runningTask]job{},
+		told:    map[runningTask][]*told{},
 		pools:   map[string]*pool{},
 		ends:    ends{},
 	}
@@ -542,7 +552,21 @@ func (w *Worker) load(ctx context.Context, x *execution) {
 		if d.done != nil {
 			d.done(outcome{err: err})
 		}
+		if d.told != nil && (errors.Is(err, engine.ErrNotWaiting) || errors.Is(err, store.ErrNotFound)) {
+			w.dropRow(d)
+		}
 	}
+}
+
+// dropRow forgets what an execution was told that can take nothing any more.
+func (w *Worker) dropRow(d delivery) {
+	w.taken(d)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.writes = append(w.writes, newWrite(func(ctx context.Context, tx store.Tx) error {
+		return tx.DeleteRecord(ctx, inboxKind, d.told.row)
+	}))
+	w.signal()
 }
 
 // errDefect marks what is wrong with an execution and will stay so.
@@ -655,7 +679,8 @@ func (w *Worker) Write(ctx context.Context, do func(ctx context.Context, tx stor
 		if !op.state.CompareAndSwap(writeWaits, writeBegan) && op.state.Load() == writeGivenUp {
 			return context.Canceled
 		}
-		return do(ctx, tx)
+		op.told = nil // a store may call again what it has undone
+		return do(context.WithValue(ctx, writeKey{}, op), tx)
 	}
 	w.mu.Lock()
 	w.writes = append(w.writes, op)
@@ -675,6 +700,7 @@ func (w *Worker) Write(ctx context.Context, do func(ctx context.Context, tx stor
 type write struct {
 	store.Write
 	state atomic.Int32
+	told  []*told // by the last call of Do
 	done  chan error
 }
 
