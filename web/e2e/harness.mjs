@@ -105,7 +105,7 @@ export async function startBrowser() {
 }
 
 /** Requests that may fail, by a part of their address: a part of the server that a build may lack. */
-const mayFail = [/\/api\/v1\/session$/];
+const mayFail = [];
 
 /** A page of the console, in one theme. Errors on its console and requests that fail end up in problems. */
 export async function openPage(browser, server, { theme = 'light', width = 1440, height = 900, mayFailToo = [] } = {}) {

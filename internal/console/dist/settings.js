@@ -1,1 +1,1 @@
-import{n as e,r as t}from"./app.js";import{s as n}from"./kit.js";import{L as r}from"./vendor.js";var i=r();function a(){return(0,i.jsx)(e,{title:t.nav.settings,children:(0,i.jsx)(n,{title:t.underWay})})}export{a as SettingsPage};
+import{n as e}from"./app.js";import{T as t,k as n}from"./kit.js";import{W as r}from"./vendor.js";var i=r();function a(){return(0,i.jsx)(e,{title:n.nav.settings,children:(0,i.jsx)(t,{title:n.underWay})})}export{a as SettingsPage};

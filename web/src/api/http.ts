@@ -86,7 +86,7 @@ export async function send(url: string, init: RequestInit): Promise<string> {
   const text = await answer.text();
   if (answer.ok) return text;
   const failure = readError(answer.status, text);
-  if (answer.status === 401) signedOut();
+  if (answer.status === 401 && init.method === 'GET') signedOut();
   throw failure;
 }
 

@@ -5,7 +5,7 @@ import { IconBell, IconKeyboard, IconLayoutSidebarLeftCollapse, IconLayoutSideba
 import { useQuery } from '@tanstack/react-query';
 import { Link, Navigate, Outlet, useNavigate, useRouterState } from '@tanstack/react-router';
 import { Suspense, useEffect, useState } from 'react';
-import { sessionQuery, signOut } from '../api/session.ts';
+import { displayName, sessionQuery, signOut } from '../api/session.ts';
 import { openStream, useStreamState } from '../api/stream/client.ts';
 import { waitingReviews } from '../api/reviews.ts';
 import { ErrorState } from '../kit/ErrorState.tsx';
@@ -65,7 +65,7 @@ function Inside() {
           <Mark />
           <span className={css.word}>{common.product}</span>
         </Link>
-        <UnstyledButton className={css.search} onClick={openPalette} aria-label={shell.search} aria-keyshortcuts="Control+K">
+        <UnstyledButton className={css.search} onClick={openPalette} aria-keyshortcuts="Control+K">
           <IconSearch size={15} aria-hidden="true" />
           <span className={css.searchText}>{shell.search}</span>
           <span aria-hidden="true"><Kbd keys="Ctrl K" /></span>
@@ -177,13 +177,13 @@ function UserMenu({ openSheet }: { openSheet: () => void }) {
   return (
     <Menu width={240} position="bottom-end">
       <Menu.Target>
-        <ActionIcon aria-label={`${shell.account}: ${session?.user.name ?? ''}`} size={32}>
+        <ActionIcon aria-label={`${shell.account}: ${session ? displayName(session.user) : ''}`} size={32}>
           <IconUserCircle size={20} stroke={1.6} />
         </ActionIcon>
       </Menu.Target>
       <Menu.Dropdown>
         <div className={css.who}>
-          <strong className="truncate">{session?.user.name}</strong>
+          <strong className="truncate">{session && displayName(session.user)}</strong>
           <span className="dim truncate">{session?.dev ? shell.devUser : session?.user.email}</span>
         </div>
         <div className={css.themes}>

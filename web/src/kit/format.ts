@@ -68,15 +68,15 @@ export function formatUtc(at: Moment): string {
 /** "5 s ago", "12 min ago"; from an hour on the time itself. */
 export function formatAgo(at: Moment, now: number = Date.now()): string {
   const ms = now - toMs(at);
-  if (ms < -1000 && ms > -3_600_000) return `in ${formatDuration(roundSpan(-ms))}`;
+  if (ms < -1000 && ms > -3_600_000) return `in ${wholeSpan(-ms)}`;
   if (ms < 1000 && ms >= -1000) return 'now';
   if (ms < 0 || ms >= 3_600_000) return formatTime(at, now);
-  return `${formatDuration(roundSpan(ms))} ago`;
+  return `${wholeSpan(ms)} ago`;
 }
 
 /** Whole seconds below a minute, whole minutes above. */
-function roundSpan(ms: number): number {
-  return ms < 60_000 ? Math.floor(ms / 1000) * 1000 : Math.floor(ms / 60_000) * 60_000;
+function wholeSpan(ms: number): string {
+  return ms < 60_000 ? `${Math.floor(ms / 1000)} s` : `${Math.floor(ms / 60_000)} min`;
 }
 
 /** An id that keeps its beginning and its end. */

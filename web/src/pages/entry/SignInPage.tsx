@@ -2,7 +2,6 @@ import { Button, PasswordInput, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { useState, type FormEvent } from 'react';
-import { ApiError } from '../../api/http.ts';
 import { sessionQuery, signIn } from '../../api/session.ts';
 import { client } from '../../app/client.ts';
 import { shell } from '../../strings/index.ts';
@@ -28,7 +27,7 @@ export function SignInPage() {
       await client.fetchQuery({ ...sessionQuery, staleTime: 0 });
       void navigate({ href: target });
     } catch (err) {
-      setProblem(err instanceof ApiError && err.status === 401 ? shell.wrongSignIn : err instanceof Error ? err.message : String(err));
+      setProblem(err instanceof Error ? err.message : String(err));
     } finally {
       setBusy(false);
     }

@@ -1,0 +1,131 @@
+import { SegmentedControl } from '@mantine/core';
+import { useLocalStorage } from '@mantine/hooks';
+import { useMemo, useState } from 'react';
+import { kit } from '../strings/index.ts';
+import { diffLines, type Hunk } from './diff.ts';
+import css from './DiffView.module.css';
+
+export interface DiffViewProps {
+  before: string;
+  after: string;
+  label: string;
+  beforeLabel?: string;
+  afterLabel?: string;
+}
+
+/** So many unchanged lines are shown around a change. */
+const around = 3;
+
+/** Two texts compared by lines, in one column or side by side. */
+export function DiffView({ before, after, label, beforeLabel, afterLabel }: DiffViewProps) {
+  const [mode, setMode] = useLocalStorage<'unified' | 'split'>({ key: 'lockstep.diff', defaultValue: 'unified' });
+  const hunks = useMemo(() => diffLines(before, after), [before, after]);
+  const count = (kind: Hunk['kind']) => hunks.filter((h) => h.kind === kind).reduce((n, h) => n + h.lines.length, 0);
+  const [added, removed] = [count('added'), count('removed')];
+  return (
+    <div className={css.diff} role="group" aria-label={label}>
+      <div className={css.bar}>
+        {added + removed === 0 ? (
+          <span className="dim">{kit.noDifference}</span>
+        ) : (
+          <span className="num">
+            <span className={css.plus}>+{kit.added(added)}</span> <span className={css.minus}>−{kit.removed(removed)}</span>
+          </span>
+        )}
+        <SegmentedControl
+          aria-label={label}
+          value={mode}
+          onChange={(v) => setMode(v as 'unified' | 'split')}
+          data={[{ value: 'unified', label: kit.unified }, { value: 'split', label: kit.sideBySide }]}
+        />
+      </div>
+      <div className={css.frame} tabIndex={0} role="group" aria-label={label}>
+        <table className={css.table} data-mode={mode}>
+          {(beforeLabel || afterLabel) && (
+            <thead>
+              {mode === 'split' ? (
+                <tr><th colSpan={2} scope="col">{beforeLabel}</th><th colSpan={2} scope="col">{afterLabel}</th></tr>
+              ) : (
+                <tr><th colSpan={3} scope="col">{beforeLabel} → {afterLabel}</th></tr>
+              )}
+            </thead>
+          )}
+          <tbody>{mode === 'split' ? <Split hunks={hunks} /> : <Unified hunks={hunks} />}</tbody>
+        </table>
+      </div>
+    </div>
+  );
+}
+
+function Unified({ hunks }: { hunks: Hunk[] }) {
+  let [a, b] = [0, 0];
+  return hunks.map((h, i) => {
+    const rows = h.lines.map((text) => ({ text, a: h.kind === 'added' ? undefined : ++a, b: h.kind === 'removed' ? undefined : ++b }));
+    const draw = (r: (typeof rows)[number], j: number) => (
+      <tr key={j} data-kind={h.kind}>
+        <td className={css.number}>{r.a}</td>
+        <td className={css.number}>{r.b}</td>
+        <td className={css.text}><Sign kind={h.kind} />{r.text}</td>
+      </tr>
+    );
+    return h.kind === 'same' ? <Folded key={i} rows={rows.map(draw)} first={i === 0} last={i === hunks.length - 1} width={3} /> : rows.map(draw);
+  });
+}
+
+function Split({ hunks }: { hunks: Hunk[] }) {
+  const out: React.ReactNode[] = [];
+  let [a, b] = [0, 0];
+  for (let i = 0; i < hunks.length; i++) {
+    const h = hunks[i]!;
+    if (h.kind === 'same') {
+      const rows = h.lines.map((text, j) => (
+        <tr key={j}>
+          <td className={css.number}>{++a}</td>
+          <td className={css.text}>{text}</td>
+          <td className={css.number}>{++b}</td>
+          <td className={css.text}>{text}</td>
+        </tr>
+      ));
+      out.push(<Folded key={i} rows={rows} first={i === 0} last={i === hunks.length - 1} width={4} />);
+      continue;
+    }
+    const next = hunks[i + 1];
+    const removed = h.kind === 'removed' ? h.lines : [];
+    const added = h.kind === 'added' ? h.lines : next?.kind === 'added' ? next.lines : [];
+    if (h.kind === 'removed' && next?.kind === 'added') i++;
+    for (let j = 0; j < Math.max(removed.length, added.length); j++) {
+      const [left, right] = [removed[j], added[j]];
+      out.push(
+        <tr key={`${i}-${j}`}>
+          <td className={css.number} data-side={left === undefined ? 'none' : 'removed'}>{left === undefined ? '' : ++a}</td>
+          <td className={css.text} data-side={left === undefined ? 'none' : 'removed'}>{left !== undefined && <Sign kind="removed" />}{left}</td>
+          <td className={css.number} data-side={right === undefined ? 'none' : 'added'}>{right === undefined ? '' : ++b}</td>
+          <td className={css.text} data-side={right === undefined ? 'none' : 'added'}>{right !== undefined && <Sign kind="added" />}{right}</td>
+        </tr>,
+      );
+    }
+  }
+  return out;
+}
+
+function Sign({ kind }: { kind: Hunk['kind'] }) {
+  if (kind === 'same') return null;
+  return <span className={css.sign}>{kind === 'added' ? '+' : '−'}</span>;
+}
+
+function Folded({ rows, first, last, width }: { rows: React.ReactNode[]; first: boolean; last: boolean; width: number }) {
+  const [open, setOpen] = useState(false);
+  const [head, tail] = [first ? 0 : around, last ? 0 : around];
+  if (open || rows.length <= head + tail + 1) return rows;
+  return (
+    <>
+      {rows.slice(0, head)}
+      <tr className={css.fold}>
+        <td colSpan={width}>
+          <button type="button" onClick={() => setOpen(true)}>{kit.unchanged(rows.length - head - tail)}</button>
+        </td>
+      </tr>
+      {tail > 0 && rows.slice(-tail)}
+    </>
+  );
+}
