@@ -50,6 +50,9 @@ compat: prepare ## Lane of test: recorded cases, AWS SDKs and the AWS CLI agains
 	if npm ci --silent --no-audit --no-fund --prefix asl/jsonata/testdata/oracle; \
 	then $(GO) test -count=1 -v -run Differential ./asl/jsonata | grep -v -e '^=== '; \
 	else echo 'skipped: comparing JSONata with its reference implementation needs npm and its registry'; fi
+	if npm ci --silent --no-audit --no-fund --prefix internal/openapi/testdata/validator; \
+	then $(GO) test -count=1 -v -run TheDocumentIsOpenAPI ./cmd/lockstep | grep -v -e '^=== '; \
+	else echo 'skipped: validating the OpenAPI document needs npm and its registry'; fi
 
 crash: prepare ## Lane of test: kill the server, cut the power, fill the disk
 	$(GO) -C test/crash test -count=1 -v -timeout 30m ./... | grep -v -e '^=== '

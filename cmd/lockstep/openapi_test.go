@@ -1,6 +1,10 @@
 package main
 
 import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -32,5 +36,27 @@ func TestEveryRouteIsInTheDocument(t *testing.T) {
 		if !documented[p] {
 			t.Errorf("%s is not in the OpenAPI document: add it to the table Routes of its package", p)
 		}
+	}
+}
+
+func TestTheDocumentIsOpenAPI(t *testing.T) {
+	text, err := apiDocument().JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := apiDocument().JSON()
+	if err != nil || !bytes.Equal(text, again) {
+		t.Errorf("the document is another each time: %v", err)
+	}
+	const validator = "../../internal/openapi/testdata/validator/node_modules/.bin/validate-api"
+	if _, err := os.Stat(validator); err != nil {
+		t.Skip("the validator is not installed: npm ci --prefix internal/openapi/testdata/validator")
+	}
+	path := filepath.Join(t.TempDir(), "openapi.json")
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), validator, path).CombinedOutput(); err != nil || !bytes.Contains(out, []byte(`"valid": true`)) {
+		t.Errorf("the document is not one of OpenAPI 3.1: %v\n%s", err, out)
 	}
 }

@@ -96,6 +96,7 @@ func (w *world) do(who, method, path string, body any, headers ...string) (int, 
 	if err != nil {
 		w.Fatal(err)
 	}
+	check(w.T, req, text, res, answer)
 	var got fields
 	if len(answer) > 0 && json.Unmarshal(answer, &got) != nil {
 		got = fields{"text": string(answer)}

@@ -11,10 +11,10 @@ import (
 // to be there.
 
 type projectBody struct {
-	Key      string           `json:"key"`
-	Name     string           `json:"name,omitempty"`
-	Owner    control.Party    `json:"owner,omitempty"`
-	Policies control.Policies `json:"policies,omitempty"`
+	Key      string          `json:"key"`
+	Name     string          `json:"name,omitempty"`
+	Owner    control.Party   `json:"owner,omitempty"`
+	Policies json.RawMessage `json:"policies,omitempty"`
 }
 
 type projectChange struct {

@@ -56,7 +56,12 @@ func Routes() []openapi.Route {
 	lease := func(r *openapi.Route) { r.Lease = true }
 
 	add("GET projects", "List projects", nil, openapi.List("projects", &control.Project{}), paged())
-	add("POST projects", "Make a project", projectBody{}, &control.Project{})
+	add("POST projects", "Make a project", struct {
+		Key      string            `json:"key"`
+		Name     string            `json:"name,omitempty"`
+		Owner    control.Party     `json:"owner,omitempty"`
+		Policies *control.Policies `json:"policies,omitempty"`
+	}{}, &control.Project{})
 	add("GET projects/{project}", "Show a project", nil, &control.Project{})
 	add("PATCH projects/{project}", "Change a project; policies that are not said stay", struct {
 		Name     *string           `json:"name,omitempty"`

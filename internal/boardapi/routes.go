@@ -2,9 +2,11 @@ package boardapi
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/lockstep-run/lockstep/internal/control"
 	"github.com/lockstep-run/lockstep/internal/rest"
@@ -92,7 +94,22 @@ func (a *API) newProject(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.board.CreateProject(r.Context(), r.call, control.NewProject(in))
+	p := control.NewProject{Key: in.Key, Name: in.Name, Owner: in.Owner}
+	if err := policies(&p.Policies, in.Policies); err != nil {
+		return nil, err
+	}
+	return a.board.CreateProject(r.Context(), r.call, p)
+}
+
+// policies sets what is said of policies.
+func policies(p *control.Policies, said json.RawMessage) error {
+	if len(said) == 0 {
+		return nil
+	}
+	if err := p.Change(said); err != nil {
+		return rest.Invalid("The policies cannot be used: %s.", strings.TrimPrefix(err.Error(), "json: "))
+	}
+	return nil
 }
 
 func (a *API) changeProject(r *request) (any, error) {
@@ -111,11 +128,11 @@ func (a *API) changeProject(r *request) (any, error) {
 	}
 	change.Name, change.Owner = in.Name, in.Owner
 	if len(in.Policies) > 0 {
-		policies := found.Policies
-		if err := strictly(in.Policies, &policies); err != nil {
+		changed := found.Policies
+		if err := policies(&changed, in.Policies); err != nil {
 			return nil, err
 		}
-		change.Policies = &policies
+		change.Policies = &changed
 		if r.call.Version == 0 {
 			r.call.Version = found.Version // what was not said is as it was read
 		}

@@ -2,11 +2,9 @@ package boardapi
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/lockstep-run/lockstep/internal/control"
@@ -23,8 +21,8 @@ type claimed struct {
 
 // note is the body of a trigger that wants no more than a word about it.
 type note struct {
-	Note       string `json:"note"`
-	LeaseToken string `json:"lease_token"`
+	Note       string `json:"note,omitempty"`
+	LeaseToken string `json:"lease_token,omitempty"`
 }
 
 // registerTriggers adds what moves tasks: one path for each trigger of the
@@ -225,14 +223,4 @@ func (c content) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("ETag", `"`+c.deliverable.Hash+`"`)
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(c.text))
-}
-
-// strictly decodes JSON into to and refuses members that it does not know.
-func strictly(text json.RawMessage, to any) error {
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(to); err != nil {
-		return rest.Invalid("The body cannot be used: %s.", strings.TrimPrefix(err.Error(), "json: "))
-	}
-	return nil
 }

@@ -453,6 +453,9 @@ func (b *Board) CreateProject(ctx context.Context, c Call, in NewProject) (*Proj
 		if _, err := x.project(in.Key); !Is(err, NotFound) {
 			return nil, cmp.Or(err, refuse(AlreadyExists, nil, "there is a project %s", in.Key))
 		}
+		if err := in.Policies.check(); err != nil {
+			return nil, err
+		}
 		p := &Project{Key: in.Key, Name: in.Name, Policies: in.Policies.withDefaults(), Next: 1}
 		owner, err := x.projectOwner(cmp.Or(in.Owner, x.By))
 		if err != nil {
@@ -521,12 +524,18 @@ func (b *Board) UpdateProject(ctx context.Context, c Call, project string, chang
 			}
 		}
 		if change.Policies != nil {
+			if err := change.Policies.check(); err != nil {
+				return nil, err
+			}
 			p.Policies = change.Policies.withDefaults()
 			if p.Policies.Reviewers, err = x.parties(p.Policies.Reviewers); err != nil {
 				return nil, err
 			}
 		}
 		x.put(p)
+		if err := x.listenAll(p.ID); err != nil {
+			return nil, err
+		}
 		return p, x.emit(Event{Type: "project.updated", Project: p.ID})
 	})
 }
@@ -581,8 +590,12 @@ func (b *Board) CreateAgent(ctx context.Context, c Call, in NewAgent) (*Agent, e
 				return nil, err
 			}
 		}
+		silence, err := x.limit(a)
+		if err != nil {
+			return nil, err
+		}
 		x.add(a)
-		x.add(&signal{base: base{ID: a.ID}, Limit: 180, Label: "never_seen", Since: x.At})
+		x.add(&signal{base: base{ID: a.ID}, Limit: silence, Label: "never_seen", Since: x.At})
 		x.touchAgent(a.ID)
 		return a, x.emit(Event{Type: "agent.created", Agent: a.ID, Data: map[string]any{"slug": a.Slug}})
 	})
@@ -748,7 +761,11 @@ func (x *op) status(a *Agent) (st AgentStatus, err error) {
 			st.Activity = "blocked"
 		}
 	}
-	st.Failing = a.Failures >= 3
+	k, err := x.failingAfter(a)
+	if err != nil {
+		return st, err
+	}
+	st.Failing = a.Failures >= k
 	switch {
 	case a.Admin != Active:
 		st.Label = string(a.Admin)

@@ -56,6 +56,9 @@ func (b *Board) UpdateAgent(ctx context.Context, c Call, agent string, in Update
 			if err := x.setProjects(a, *in.Projects); err != nil {
 				return nil, err
 			}
+			if err := x.listen(a); err != nil {
+				return nil, err
+			}
 		}
 		if err := x.emit(Event{Type: "agent.updated", Agent: a.ID}); err != nil {
 			return nil, err

@@ -71,6 +71,16 @@ func (x *op) best(a *Agent, project string) (*Task, string, error) {
 				why = "gate_closed"
 				continue
 			}
+			p, err := get[Project](x, t.Project)
+			if err != nil {
+				return nil, err
+			}
+			if err := x.withinWIP(p.ID, p.Policies); Is(err, AtCapacity) {
+				why = "wip_limit"
+				continue
+			} else if err != nil {
+				return nil, err
+			}
 			return t, nil
 		}
 		return nil, nil

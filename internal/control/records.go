@@ -83,7 +83,7 @@ type Project struct {
 	Next     int64           `json:"next"` // number of the next task
 }
 
-// Policies are a project's defaults for its tasks.
+// Policies are a project's defaults for its tasks. In JSON, times are seconds.
 type Policies struct {
 	ReviewMode       ReviewMode    `json:"review_mode"`
 	Reviewers        []Party       `json:"reviewers,omitempty"`
@@ -101,6 +101,7 @@ type Policies struct {
 	MentionsPerHour  int           `json:"mentions_per_hour"` // by agents of agents, for each task
 	WakeTries        int           `json:"wake_tries"`
 	HeartbeatSeconds int           `json:"heartbeat_seconds"`
+	WIP              map[State]int `json:"wip,omitempty"` // how many tasks may be in progress at once; none: as many as like
 }
 
 // withDefaults fills in what is not said.

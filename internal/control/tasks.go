@@ -382,6 +382,9 @@ func (x *op) claim(t *Task) (Claimed, error) {
 		return Claimed{}, err
 	}
 	policies := p.Policies.withDefaults()
+	if err := x.withinWIP(p.ID, policies); err != nil {
+		return Claimed{}, err
+	}
 	t.Fence++
 	a := &Attempt{Task: t.ID, By: x.By, Number: t.Fence, Status: "running"}
 	l := &Lease{base: base{ID: t.ID}, Holder: x.By, Fence: t.Fence, RenewedAt: x.At}

@@ -236,6 +236,8 @@ func (w *writer) of(t reflect.Type) object {
 		return object{"type": "string", "enum": w.enums[t]}
 	case t.Kind() == reflect.Pointer:
 		return w.of(t.Elem())
+	case t.Implements(describedType):
+		return w.named(t, reflect.TypeOf(reflect.Zero(t).Interface().(described).OpenAPI()))
 	case t.Implements(jsonType) || reflect.PointerTo(t).Implements(jsonType):
 		return object{}
 	case t.Implements(textType):
@@ -265,10 +267,21 @@ func (w *writer) of(t reflect.Type) object {
 	return object{}
 }
 
+// described is a type that writes its JSON itself, and has a value of a type
+// with the same members.
+type described interface{ OpenAPI() any }
+
+var describedType = reflect.TypeFor[described]()
+
 func (w *writer) component(t reflect.Type) object {
 	if t.Name() == "" || strings.Contains(t.Name(), "[") {
 		return w.fields(t)
 	}
+	return w.named(t, t)
+}
+
+// named is a component under the name of a type, with the members of another.
+func (w *writer) named(t, members reflect.Type) object {
 	name, known := w.names[t]
 	if !known {
 		name = strings.ToUpper(t.Name()[:1]) + t.Name()[1:]
@@ -278,7 +291,7 @@ func (w *writer) component(t reflect.Type) object {
 		}
 		w.names[t] = name
 		w.schemas[name] = object{} // taken, while its members are looked at
-		w.schemas[name] = w.fields(t)
+		w.schemas[name] = w.fields(members)
 	}
 	return object{"$ref": "#/components/schemas/" + name}
 }
