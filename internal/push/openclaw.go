@@ -78,7 +78,7 @@ func (p *Pusher) openclaw(ctx context.Context, o control.Offer, to Connection, s
 	h := hook{
 		Message: text, Name: "Board", AgentID: id, SessionKey: SessionKey(id, o.Task.Key), SessionMode: "persistent",
 		// A turn that fails would else wake the agent's main session, which costs tokens.
-		WakeMode: "next-heartbeat",
+		WakeMode:       "next-heartbeat",
 		TimeoutSeconds: cmp.Or(to.TurnTime, 3600),
 	}
 	body, err := json.Marshal(h)
