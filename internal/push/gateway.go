@@ -226,7 +226,7 @@ func (p *Pusher) ask(ctx context.Context, agents []*control.Agent) {
 		places <- struct{}{}
 		all.Go(func() {
 			defer func() { <-places }()
-			to, err := parse(agents[0])
+			to, _, err := p.reach(ctx, agents[0])
 			if err != nil || !p.reaches(ctx, e.runtime, to) {
 				return
 			}
