@@ -156,7 +156,7 @@ func invalidConnection(err error) error {
 
 // imported is an agent of a gateway that is to be registered here.
 type imported struct {
-	ID   string `json:"id"`   // at the gateway
+	ID   string `json:"id"`             // at the gateway
 	Slug string `json:"slug,omitempty"` // here; the id unless said
 	Name string `json:"name,omitempty"`
 	MCP  string `json:"mcp_entry,omitempty"`
