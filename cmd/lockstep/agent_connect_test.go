@@ -124,7 +124,7 @@ func TestConnectOpenClaw(t *testing.T) {
 	if strings.Contains(second, "token: ") {
 		t.Errorf("the second kit replaces the gateway's token:\n%s", second)
 	}
-	_, err := c.call(t.Context(), "PUT", "agents/writer/connection", fields{"runtime": "openclaw", "url": "http://10.0.0.1:18789"}, nil)
+	_, err := c.call(t.Context(), "PUT", "agents/writer/connection", fields{"runtime": "openclaw", "url": "http://10.0.0.1:18789", "token": "t"}, nil)
 	if err == nil || !strings.Contains(err.Error(), "allow_private") {
 		t.Errorf("a private address: %v", err)
 	}
@@ -137,11 +137,11 @@ func TestConnectOpenClaw(t *testing.T) {
 	}
 	if _, err := c.call(t.Context(), "POST", "agents/discover", fields{
 		"url": gateway.URL, "gateway_token": "gateway-token", "token": "hooks-token", "allow_private": true, "projects": []string{"WEB"},
-		"import": []fields{{"id": "Third"}, {"id": "editor"}},
+		"import": []fields{{"id": "Third"}, {"id": "editor"}, {"id": "main", "slug": "writer"}},
 	}, &found); err != nil {
 		t.Fatal(err)
 	}
-	if len(found.Agents) != 3 || found.Agents[0].Slug != "" || found.Agents[1].Slug != "editor" || found.Agents[2].Slug != "third" {
+	if len(found.Agents) != 3 || found.Agents[0].Slug != "" || found.Agents[0].Error == nil || found.Agents[0].Error.Code != "already_exists" || found.Agents[1].Slug != "editor" || found.Agents[2].Slug != "third" {
 		t.Errorf("found %+v", found.Agents)
 	}
 	if a := agentAt(t, srv.url, "third"); a.Runtime != "openclaw" || !a.Push {

@@ -65,6 +65,9 @@ var Routes = func() map[string]rule {
 		GET    agents/{agent}/status-history
 		GET    agents/{agent}/messages
 		POST   agents/{agent}/messages
+		PUT    agents/{agent}/connection
+		POST   agents/{agent}/connect-kit
+		POST   agents/discover
 		GET    agent/me
 		GET    agent/next
 		POST   agent/heartbeat

@@ -27,22 +27,23 @@ func (a *API) registerConnect(handle func(string, func(*request) (any, error))) 
 	handle("POST /api/v1/agents/discover", a.discover)
 }
 
+type connectionBody struct {
+	Runtime        string `json:"runtime,omitempty"`
+	URL            string `json:"url,omitempty"`
+	AgentID        string `json:"agent_id,omitempty"`
+	MCPEntry       string `json:"mcp_entry,omitempty"`
+	HooksPath      string `json:"hooks_path,omitempty"`
+	TimeoutSeconds int    `json:"timeout_seconds,omitempty"`
+	AllowPrivate   bool   `json:"allow_private,omitempty"`
+	Token          string `json:"token,omitempty"`
+	GatewayToken   string `json:"gateway_token,omitempty"`
+	SigningSecret  string `json:"signing_secret,omitempty"`
+}
+
 // putConnection says how an agent is reached. Its secrets are written and never
 // shown; those left out stay.
 func (a *API) putConnection(r *request) (any, error) {
-	type body struct {
-		Runtime        string `json:"runtime"`
-		URL            string `json:"url"`
-		AgentID        string `json:"agent_id"`
-		MCPEntry       string `json:"mcp_entry"`
-		HooksPath      string `json:"hooks_path"`
-		TimeoutSeconds int    `json:"timeout_seconds"`
-		AllowPrivate   bool   `json:"allow_private"`
-		Token          string `json:"token"`
-		GatewayToken   string `json:"gateway_token"`
-		SigningSecret  string `json:"signing_secret"`
-	}
-	in, err := read[body](r)
+	in, err := read[connectionBody](r)
 	if err != nil {
 		return nil, err
 	}
@@ -70,18 +71,19 @@ func (a *API) putConnection(r *request) (any, error) {
 	return answer, nil
 }
 
+type kitBody struct {
+	Runtime      string `json:"runtime,omitempty"` // the agent's unless said
+	URL          string `json:"url,omitempty"`     // where it is woken: of OpenClaw the gateway
+	AllowPrivate bool   `json:"allow_private,omitempty"`
+	AgentID      string `json:"agent_id,omitempty"`
+	MCPEntry     string `json:"mcp_entry,omitempty"`
+	GatewayToken string `json:"gateway_token,omitempty"`
+}
+
 // connectKit makes a key for an agent, says how the agent is reached if an address
 // is given, and answers with the files and commands that connect it.
 func (a *API) connectKit(r *request) (any, error) {
-	type body struct {
-		Runtime      string `json:"runtime"` // the agent's unless said
-		URL          string `json:"url"`     // where it is woken: of OpenClaw the gateway
-		AllowPrivate bool   `json:"allow_private"`
-		AgentID      string `json:"agent_id"`
-		MCPEntry     string `json:"mcp_entry"`
-		GatewayToken string `json:"gateway_token"`
-	}
-	in, err := read[body](r)
+	in, err := read[kitBody](r)
 	if err != nil {
 		return nil, err
 	}
@@ -152,24 +154,39 @@ func invalidConnection(err error) error {
 	return rest.Invalid("%s", text)
 }
 
+// imported is an agent of a gateway that is to be registered here.
+type imported struct {
+	ID   string `json:"id"`             // at the gateway
+	Slug string `json:"slug,omitempty"` // here; the id unless said
+	Name string `json:"name,omitempty"`
+	MCP  string `json:"mcp_entry,omitempty"`
+}
+
+type failure struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// discovered is an agent that a gateway has.
+type discovered struct {
+	push.Found
+	Slug  string   `json:"slug,omitempty"`  // of an agent here that is reached there
+	Error *failure `json:"error,omitempty"` // why it could not be imported
+}
+
+type discoverBody struct {
+	URL          string     `json:"url"`
+	GatewayToken string     `json:"gateway_token"`
+	Token        string     `json:"token,omitempty"` // hooks.token, for those that are imported
+	AllowPrivate bool       `json:"allow_private,omitempty"`
+	Projects     []string   `json:"projects,omitempty"`
+	Import       []imported `json:"import,omitempty"`
+}
+
 // discover asks an OpenClaw gateway for its agents. Those that are named in
 // import are registered and connected.
 func (a *API) discover(r *request) (any, error) {
-	type pick struct {
-		ID   string `json:"id"`   // at the gateway
-		Slug string `json:"slug"` // here; the id unless said
-		Name string `json:"name"`
-		MCP  string `json:"mcp_entry"`
-	}
-	type body struct {
-		URL          string   `json:"url"`
-		GatewayToken string   `json:"gateway_token"`
-		Token        string   `json:"token"` // hooks.token, for those that are imported
-		AllowPrivate bool     `json:"allow_private"`
-		Projects     []string `json:"projects"`
-		Import       []pick   `json:"import"`
-	}
-	in, err := read[body](r)
+	in, err := read[discoverBody](r)
 	if err != nil {
 		return nil, err
 	}
@@ -193,18 +210,13 @@ func (a *API) discover(r *request) (any, error) {
 	if err != nil {
 		return nil, invalidConnection(err)
 	}
-	type result struct {
-		push.Found
-		Slug  string      `json:"slug,omitempty"`  // of an agent here that is reached there
-		Error *rest.Error `json:"error,omitempty"` // why it could not be imported
-	}
 	known, err := a.slugsAt(r.Context(), to.URL)
 	if err != nil {
 		return nil, err
 	}
-	rows := make([]result, len(found))
+	rows := make([]discovered, len(found))
 	for i, f := range found {
-		rows[i] = result{Found: f, Slug: known[f.ID]}
+		rows[i] = discovered{Found: f, Slug: known[f.ID]}
 		for _, p := range in.Import {
 			if p.ID != f.ID || rows[i].Slug != "" {
 				continue
@@ -221,10 +233,11 @@ func (a *API) discover(r *request) (any, error) {
 				return err
 			})
 			if err != nil {
-				err = a.said(r.Request, invalidConnection(err))
-				if !errors.As(err, &rows[i].Error) {
+				var no *rest.Error
+				if err = a.said(r.Request, invalidConnection(err)); !errors.As(err, &no) {
 					return nil, err
 				}
+				rows[i].Error = &failure{no.Code, no.Message}
 				continue
 			}
 			rows[i].Slug = slug

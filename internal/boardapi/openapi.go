@@ -3,6 +3,7 @@ package boardapi
 import (
 	"reflect"
 
+	"github.com/lockstep-run/lockstep/internal/connect"
 	"github.com/lockstep-run/lockstep/internal/control"
 	"github.com/lockstep-run/lockstep/internal/openapi"
 )
@@ -87,6 +88,11 @@ func Routes() []openapi.Route {
 		openapi.Object{"changes": []control.StatusChange{}, "before?": int64(0)}, query(before...))
 	add("GET agents/{agent}/messages", "List what an agent was told outside of tasks", nil, openapi.List("messages", &control.Message{}), paged())
 	add("POST agents/{agent}/messages", "Send an agent a message, which wakes it", newMessage{}, &control.Message{})
+
+	add("PUT agents/{agent}/connection", "Say how an agent is reached; secrets are written and never shown", connectionBody{},
+		openapi.Object{"agent": &control.Agent{}, "signing_secret?": ""})
+	add("POST agents/{agent}/connect-kit", "Make a key, and the files and commands that connect a runtime", kitBody{}, connect.Kit{})
+	add("POST agents/discover", "Ask an OpenClaw gateway for its agents, and import some", discoverBody{}, openapi.Object{"agents": []discovered{}})
 
 	add("GET agent/me", "Show who calls", nil, openapi.Object{})
 	add("GET agent/next", "Take the next wakeup, for which it waits; 204 when there is none", nil, control.Offer{},

@@ -146,46 +146,65 @@ func parse(a *control.Agent) (c Connection, err error) {
 // agent's.
 const secretKind = "agent_secret"
 
+// kept is what only Put writes: a connection itself may be changed by who may
+// change the agent, who then neither gets its secrets sent elsewhere nor reaches
+// what only an owner opens.
 type kept struct {
-	Sealed []byte `json:"sealed"`
+	Sealed  []byte `json:"sealed"`
+	Host    string `json:"host"` // host:port that the secrets are for
+	Private bool   `json:"private,omitempty"`
 }
 
 func sealName(agent string) string { return "agent/" + agent }
 
-// open returns an agent's secrets.
-func (p *Pusher) open(ctx context.Context, agent string) (Secrets, error) {
-	return p.secrets(ctx, p.cfg.Store, agent)
+// reach reads how an agent is reached, and its secrets for that. They go nowhere
+// but to the host that they were entered for.
+func (p *Pusher) reach(ctx context.Context, a *control.Agent) (to Connection, s Secrets, err error) {
+	if to, err = parse(a); err != nil {
+		return to, s, err
+	}
+	s, k, err := p.secrets(ctx, p.cfg.Store, a.ID)
+	if err != nil {
+		return to, s, err
+	}
+	if host := to.host(); k.Host != host {
+		return to, s, fmt.Errorf("the connection leads to %s since it was saved: save it again with its secrets", host)
+	}
+	to.Private = ""
+	if k.Private {
+		to.Private = k.Host
+	}
+	return to, s, nil
 }
 
 func (p *Pusher) secrets(ctx context.Context, from interface {
 	Record(ctx context.Context, kind, id string) (store.Record, error)
-}, agent string) (s Secrets, err error) {
+}, agent string) (s Secrets, k kept, err error) {
 	r, err := from.Record(ctx, secretKind, agent)
 	if errors.Is(err, store.ErrNotFound) {
-		return s, nil
+		return s, k, nil
 	}
 	if err != nil {
-		return s, err
+		return s, k, err
 	}
-	var k kept
 	if err := json.Unmarshal(r.Data, &k); err != nil {
-		return s, err
+		return s, k, err
 	}
 	plain, err := p.cfg.Key.Open(sealName(agent), k.Sealed)
 	if err != nil {
-		return s, fmt.Errorf("the secrets of the agent's connection: %w", err)
+		return s, k, fmt.Errorf("the secrets of the agent's connection: %w", err)
 	}
-	return s, json.Unmarshal(plain, &s)
+	return s, k, json.Unmarshal(plain, &s)
 }
 
 // Put keeps a connection with its secrets within a transaction. Secrets that are
-// left out stay; an agent that is woken by signed calls gets a secret for that,
+// left out stay, as long as the host is the same; an agent that is woken by signed calls gets a secret for that,
 // which Put returns, once, if it has none. The errors of a connection that cannot
 // be kept are *Invalid.
 func (p *Pusher) Put(ctx context.Context, tx store.Tx, c control.Call, a *control.Agent, runtime string, to Connection, s Secrets) (agent *control.Agent, made string, err error) {
-	old, err := p.secrets(ctx, tx, a.ID)
-	if err != nil {
-		old = Secrets{} // what cannot be opened is entered anew
+	old, was, err := p.secrets(ctx, tx, a.ID)
+	if err != nil || was.Host != to.host() {
+		old = Secrets{} // what cannot be opened, or was for another host, is entered anew
 	}
 	for _, it := range []struct {
 		now *string
@@ -216,7 +235,7 @@ func (p *Pusher) Put(ctx context.Context, tx store.Tx, c control.Call, a *contro
 	if err != nil {
 		return nil, "", err
 	}
-	var k kept
+	k := kept{Host: to.host(), Private: to.Private != ""}
 	if k.Sealed, err = p.cfg.Key.Seal(sealName(a.ID), plain); err != nil {
 		return nil, "", err
 	}
@@ -279,7 +298,7 @@ func (p *Pusher) Neighbours(ctx context.Context, tx store.Tx, workspace, gateway
 		}
 		entries[id] = cmp.Or(c.MCPEntry, "board")
 		// What cannot be opened is entered anew.
-		if s, err := p.secrets(ctx, tx, a.ID); err == nil && token == "" {
+		if s, k, err := p.secrets(ctx, tx, a.ID); err == nil && token == "" && k.Host == c.host() {
 			token = s.Token
 		}
 	}

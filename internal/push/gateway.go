@@ -7,39 +7,140 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"github.com/lockstep-run/lockstep/internal/control"
 )
 
-// rpc calls a method of the gateway, by its plugin admin-http-rpc, which has to
-// be on.
-func (p *Pusher) rpc(ctx context.Context, to Connection, token, method string, params, out any) error {
-	body, err := json.Marshal(map[string]any{"method": method, "params": params})
+// session is a talk with a gateway over its WebSocket: requests with answers,
+// and events, which are passed over.
+type session struct {
+	conn    *websocket.Conn
+	last    int
+	methods []string
+}
+
+// frame is what goes either way.
+type frame struct {
+	Type    string          `json:"type"` // req, res or event
+	ID      string          `json:"id,omitempty"`
+	Method  string          `json:"method,omitempty"`
+	Event   string          `json:"event,omitempty"`
+	Params  any             `json:"params,omitempty"`
+	OK      bool            `json:"ok,omitempty"`
+	Payload json.RawMessage `json:"payload,omitempty"`
+	Error   *struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+	} `json:"error,omitempty"`
+}
+
+// dial begins a talk with a gateway, with its own token. Close it.
+func (p *Pusher) dial(ctx context.Context, to Connection, token string) (*session, error) {
+	c, err := p.client(to)
+	if err != nil {
+		return nil, err
+	}
+	conn, res, err := websocket.Dial(ctx, strings.TrimSuffix(to.URL, "/")+"/", &websocket.DialOptions{HTTPClient: c})
+	if res != nil && res.Body != nil && err != nil {
+		res.Body.Close()
+	}
+	if err != nil {
+		if res != nil {
+			return nil, fmt.Errorf("%s is no OpenClaw gateway: it answered %s", to.host(), res.Status)
+		}
+		return nil, err
+	}
+	conn.SetReadLimit(16 << 20) // the welcome has all that a gateway can do
+	s := &session{conn: conn}
+	if err := s.hello(ctx, token); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("%s: %w", to.host(), err)
+	}
+	return s, nil
+}
+
+// hello introduces this server. Which protocol is spoken the gateway chooses out
+// of a range, since a number of its own would end with its next release.
+func (s *session) hello(ctx context.Context, token string) error {
+	for {
+		f, err := s.read(ctx)
+		if err != nil {
+			return err
+		}
+		if f.Event == "connect.challenge" {
+			break
+		}
+	}
+	var welcome struct {
+		Features struct {
+			Methods []string `json:"methods"`
+		} `json:"features"`
+	}
+	err := s.call(ctx, "connect", map[string]any{
+		"minProtocol": 3, "maxProtocol": 9,
+		"client": map[string]any{"id": "gateway-client", "version": "1", "platform": "server", "mode": "backend"},
+		"role":   "operator", "scopes": []string{"operator.read", "operator.write"},
+		"auth": map[string]any{"token": token},
+	}, &welcome)
+	s.methods = welcome.Features.Methods
+	return err
+}
+
+func (s *session) read(ctx context.Context) (f frame, err error) {
+	_, text, err := s.conn.Read(ctx)
+	if err != nil {
+		return f, err
+	}
+	if err := json.Unmarshal(text, &f); err != nil {
+		return f, fmt.Errorf("what it says is not a gateway's: %w", err)
+	}
+	return f, nil
+}
+
+// call makes a request and reads its answer into out.
+func (s *session) call(ctx context.Context, method string, params, out any) error {
+	if len(s.methods) > 0 && !slices.Contains(s.methods, method) {
+		return fmt.Errorf("the gateway has no %s", method)
+	}
+	s.last++
+	id := strconv.Itoa(s.last)
+	text, err := json.Marshal(frame{Type: "req", ID: id, Method: method, Params: params})
 	if err != nil {
 		return err
 	}
-	return p.gateway(ctx, to, token, "/api/v1/admin/rpc", body, "payload", out)
-}
-
-// gateway makes a call with the gateway's own token and reads a member of the
-// answer.
-func (p *Pusher) gateway(ctx context.Context, to Connection, token, path string, body []byte, member string, out any) error {
-	answer, err := p.post(ctx, to, strings.TrimSuffix(to.URL, "/")+path, body, http.Header{"Authorization": {"Bearer " + token}})
-	if err != nil {
+	if err := s.conn.Write(ctx, websocket.MessageText, text); err != nil {
 		return err
 	}
-	var got map[string]json.RawMessage
-	if err := json.Unmarshal(answer, &got); err != nil || got[member] == nil {
-		return fmt.Errorf("%s%s: the answer is not a gateway's", to.host(), path)
+	for {
+		f, err := s.read(ctx)
+		if err != nil {
+			return err
+		}
+		if f.Type != "res" || f.ID != id {
+			continue
+		}
+		if !f.OK {
+			if f.Error != nil {
+				return fmt.Errorf("the gateway refuses %s: %s", method, cmp.Or(f.Error.Message, f.Error.Code))
+			}
+			return fmt.Errorf("the gateway refuses %s", method)
+		}
+		return json.Unmarshal(f.Payload, out)
 	}
-	return json.Unmarshal(got[member], out)
 }
 
-// abort stops the turn of a task that nobody wants any more. Where the gateway
-// does not let it, the agent hears of it by its next call.
+// Close ends the talk.
+func (s *session) Close() { _ = s.conn.CloseNow() }
+
+// abort stops the turn of a task that nobody wants any more. Without the
+// gateway's own token it cannot; the agent then hears of it by its next call.
 func (p *Pusher) abort(ctx context.Context, to Connection, s Secrets, h hook) {
 	if s.GatewayToken == "" {
 		return
@@ -47,24 +148,12 @@ func (p *Pusher) abort(ctx context.Context, to Connection, s Secrets, h hook) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	err := func() error {
-		var list struct {
-			Tasks []struct {
-				ID         string `json:"id"`
-				TaskID     string `json:"taskId"`
-				Status     string `json:"status"`
-				SessionKey string `json:"sessionKey"`
-				Child      string `json:"childSessionKey"`
-			} `json:"tasks"`
-		}
-		if err := p.rpc(ctx, to, s.GatewayToken, "tasks.list", map[string]any{}, &list); err != nil {
+		talk, err := p.dial(ctx, to, s.GatewayToken)
+		if err != nil {
 			return err
 		}
-		for _, t := range list.Tasks {
-			if strings.EqualFold(cmp.Or(t.Child, t.SessionKey), h.SessionKey) && (t.Status == "running" || t.Status == "queued") {
-				return p.rpc(ctx, to, s.GatewayToken, "tasks.cancel", map[string]any{"taskId": cmp.Or(t.TaskID, t.ID)}, new(any))
-			}
-		}
-		return nil
+		defer talk.Close()
+		return talk.call(ctx, "sessions.abort", map[string]any{"key": h.SessionKey}, new(any))
 	}()
 	if err != nil {
 		p.cfg.Log.Warn("a turn could not be stopped; its agent hears of it by its next call", "session", h.SessionKey, "reason", said(err))
@@ -78,10 +167,9 @@ type Found struct {
 	Default bool   `json:"default,omitempty"`
 }
 
-// Discover asks an OpenClaw gateway for its agents, with the gateway's token: by
-// the plugin admin-http-rpc if that is on, else as a tool call, else by its list
-// of models. The errors are for people.
-func (p *Pusher) Discover(ctx context.Context, to Connection, token string) (all []Found, err error) {
+// Discover asks an OpenClaw gateway for its agents, with the gateway's own token.
+// The errors are for people.
+func (p *Pusher) Discover(ctx context.Context, to Connection, token string) ([]Found, error) {
 	if err := to.Allowed(p.cfg.Policy); err != nil {
 		return nil, &Invalid{err}
 	}
@@ -91,23 +179,18 @@ func (p *Pusher) Discover(ctx context.Context, to Connection, token string) (all
 		DefaultID string  `json:"defaultId"`
 		Agents    []Found `json:"agents"`
 	}
-	err = p.rpc(ctx, to, token, "agents.list", map[string]any{}, &listed)
+	talk, err := p.dial(ctx, to, token)
 	if err == nil {
-		for i := range listed.Agents {
-			listed.Agents[i].Default = listed.Agents[i].ID == listed.DefaultID
-		}
-		return listed.Agents, nil
+		defer talk.Close()
+		err = talk.call(ctx, "agents.list", map[string]any{}, &listed)
 	}
-	var tool struct {
-		Details struct {
-			Agents []Found `json:"agents"`
-		} `json:"details"`
+	if err != nil {
+		return nil, &Invalid{fmt.Errorf("%s. The token is to be the gateway's own, gateway.auth.token", strings.TrimSuffix(said(err), "."))}
 	}
-	err2 := p.gateway(ctx, to, token, "/tools/invoke", []byte(`{"tool":"agents_list","args":{}}`), "result", &tool)
-	if err2 == nil && len(tool.Details.Agents) > 0 {
-		return tool.Details.Agents, nil
+	for i := range listed.Agents {
+		listed.Agents[i].Default = listed.Agents[i].ID == listed.DefaultID
 	}
-	return nil, &Invalid{fmt.Errorf("%s does not list its agents: %s. Is the token the gateway's own (gateway.auth.token)?", to.host(), said(err))}
+	return listed.Agents, nil
 }
 
 // probe looks from time to time whether the endpoints of agents are there, which
@@ -143,7 +226,7 @@ func (p *Pusher) ask(ctx context.Context, agents []*control.Agent) {
 		places <- struct{}{}
 		all.Go(func() {
 			defer func() { <-places }()
-			to, err := parse(agents[0])
+			to, _, err := p.reach(ctx, agents[0])
 			if err != nil || !p.reaches(ctx, e.runtime, to) {
 				return
 			}

@@ -20,6 +20,7 @@ type hook struct {
 	AgentID           string `json:"agentId"`
 	SessionKey        string `json:"sessionKey"`
 	SessionMode       string `json:"sessionMode"`
+	WakeMode          string `json:"wakeMode"`
 	Deliver           bool   `json:"deliver"`
 	WaitForCompletion bool   `json:"waitForCompletion"`
 	TimeoutSeconds    int    `json:"timeoutSeconds"`
@@ -76,6 +77,8 @@ func (p *Pusher) openclaw(ctx context.Context, o control.Offer, to Connection, s
 	}
 	h := hook{
 		Message: text, Name: "Board", AgentID: id, SessionKey: SessionKey(id, o.Task.Key), SessionMode: "persistent",
+		// A turn that fails would else wake the agent's main session, which costs tokens.
+		WakeMode:       "next-heartbeat",
 		TimeoutSeconds: cmp.Or(to.TurnTime, 3600),
 	}
 	body, err := json.Marshal(h)

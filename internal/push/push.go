@@ -114,7 +114,7 @@ func (p *Pusher) look(ctx context.Context) error {
 		return err
 	}
 	for _, o := range offers {
-		to, err := parse(o.Agent)
+		to, secrets, err := p.reach(ctx, o.Agent)
 		host := to.host()
 		if !p.begin(o.Delivery, host) {
 			continue
@@ -122,7 +122,7 @@ func (p *Pusher) look(ctx context.Context) error {
 		p.work.Go(func() {
 			defer p.end(o.Delivery, host)
 			if err == nil {
-				err = p.deliver(ctx, o, to)
+				err = p.deliver(ctx, o, to, secrets)
 			}
 			if ctx.Err() != nil && err != nil {
 				return // it stays with the board
@@ -189,11 +189,7 @@ func (p *Pusher) sign(ctx context.Context, a *control.Agent) error {
 }
 
 // deliver makes one delivery. Its error is for people: it has no secret in it.
-func (p *Pusher) deliver(ctx context.Context, o control.Offer, to Connection) error {
-	secrets, err := p.open(ctx, o.Agent.ID)
-	if err != nil {
-		return err
-	}
+func (p *Pusher) deliver(ctx context.Context, o control.Offer, to Connection, secrets Secrets) error {
 	if o.Agent.Runtime == "openclaw" {
 		return p.openclaw(ctx, o, to, secrets)
 	}

@@ -284,6 +284,29 @@ func TestPrivateAddresses(t *testing.T) {
 	}
 }
 
+// Who may change an agent neither has its secrets sent elsewhere nor opens what
+// only an owner opens.
+func TestChangedConnection(t *testing.T) {
+	w := open(t)
+	evil := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it was called") }))
+	defer evil.Close()
+	a, _ := w.agent("writer", "openclaw", "http://127.0.0.1:9", push.Secrets{Token: "hook-token"})
+	admin, err := w.board.CreateUser(t.Context(), w.call(), control.NewUser{Name: "admin", Role: control.Admin})
+	w.must(err)
+	c := w.call()
+	c.By = control.User(admin.ID)
+	text, err := json.Marshal(push.Connection{URL: evil.URL, Private: push.HostPort(evil.URL)})
+	w.must(err)
+	_, err = w.board.UpdateAgent(t.Context(), c, a.ID, control.UpdateAgent{Connection: text})
+	w.must(err)
+	w.run(w.push)
+	task := w.task("Draft", "@writer")
+	w.until("refused", func() bool { return w.wakeups(task.ID)[0].Tries == 1 })
+	if why := w.wakeups(task.ID)[0].LastError; !strings.Contains(why, "save it again") {
+		t.Errorf("why: %s", why)
+	}
+}
+
 // A host that answers slowly holds up neither the others nor more calls than its
 // share.
 func TestSlowHost(t *testing.T) {

@@ -131,6 +131,9 @@ func (p *Pusher) post(ctx context.Context, to Connection, url string, body []byt
 		return nil, fmt.Errorf("%s redirects, which is not followed: enter the address that it leads to", to.host())
 	case res.StatusCode/100 != 2:
 		text := strings.TrimSpace(string(answer[:min(len(answer), 200)]))
+		if strings.HasSuffix(res.Status, text) {
+			text = ""
+		}
 		return nil, fmt.Errorf("%s answered %s", to.host(), strings.TrimSpace(res.Status+" "+hide(text, header)))
 	}
 	return answer, err

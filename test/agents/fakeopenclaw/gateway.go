@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+
+	"github.com/coder/websocket"
 )
 
 // Turn is what an agent is asked to do.
@@ -76,8 +78,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.agent(w, r)
 	case "POST /hooks/wake":
 		g.wake(w, r)
-	case "POST /api/v1/admin/rpc":
-		g.rpc(w, r)
+	case "GET /":
+		g.talk(w, r)
 	default:
 		http.NotFound(w, r)
 	}
@@ -164,52 +166,82 @@ func (g *Gateway) wake(w http.ResponseWriter, r *http.Request) {
 	answer(w, 200, map[string]any{"ok": true, "mode": in.Mode, "eventOutcome": "queued"})
 }
 
-func (g *Gateway) rpc(w http.ResponseWriter, r *http.Request) {
-	if !g.authorized(w, r, g.GatewayToken) {
+// talk is the gateway's WebSocket.
+func (g *Gateway) talk(w http.ResponseWriter, r *http.Request) {
+	conn, err := websocket.Accept(w, r, nil)
+	if err != nil {
 		return
 	}
-	var in struct {
-		Method string
-		Params map[string]any
+	defer conn.CloseNow()
+	write := func(v map[string]any) bool {
+		text, err := json.Marshal(v)
+		return err == nil && conn.Write(r.Context(), websocket.MessageText, text) == nil
 	}
-	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
-		answer(w, 400, map[string]any{"ok": false})
-		return
+	write(map[string]any{"type": "event", "event": "connect.challenge", "payload": map[string]any{"nonce": "n"}})
+	known := false
+	for {
+		_, text, err := conn.Read(r.Context())
+		if err != nil {
+			return
+		}
+		var in struct {
+			ID, Method string
+			Params     struct {
+				Key                      string
+				MinProtocol, MaxProtocol int
+				Auth                     struct{ Token string }
+			}
+		}
+		if json.Unmarshal(text, &in) != nil {
+			return
+		}
+		said := map[string]any{"type": "res", "id": in.ID, "ok": true}
+		switch p := in.Params; {
+		case in.Method == "connect" && p.Auth.Token == g.GatewayToken && p.MinProtocol <= 4 && p.MaxProtocol >= 4:
+			known = true
+			said["payload"] = map[string]any{"type": "hello-ok", "protocol": 4, "features": map[string]any{"methods": []string{"agents.list", "sessions.abort"}}}
+		case !known:
+			said["ok"], said["error"] = false, map[string]any{"code": "INVALID_REQUEST", "message": "unauthorized: gateway token mismatch"}
+		case in.Method == "agents.list":
+			said["payload"] = g.list()
+		case in.Method == "sessions.abort":
+			said["payload"] = map[string]any{"ok": true, "status": g.abort(p.Key)}
+		default:
+			said["ok"], said["error"] = false, map[string]any{"code": "INVALID_REQUEST", "message": "unknown method"}
+		}
+		// Events come in between.
+		if !write(map[string]any{"type": "event", "event": "health", "payload": map[string]any{"ok": true}}) || !write(said) {
+			return
+		}
 	}
+}
+
+func (g *Gateway) list() map[string]any {
+	list := []any{}
+	for _, id := range g.Agents {
+		list = append(list, map[string]any{"id": id})
+	}
+	payload := map[string]any{"agents": list}
+	if len(g.Agents) > 0 {
+		payload["defaultId"] = g.Agents[0]
+	}
+	return payload
+}
+
+// abort ends the turn of a session.
+func (g *Gateway) abort(session string) string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	payload := map[string]any{}
-	switch in.Method {
-	case "agents.list":
-		list := []any{}
-		for _, id := range g.Agents {
-			list = append(list, map[string]any{"id": id})
+	for _, it := range g.runs {
+		select {
+		case <-it.ended:
+			continue
+		default:
 		}
-		payload["agents"] = list
-		if len(g.Agents) > 0 {
-			payload["defaultId"] = g.Agents[0]
+		if strings.EqualFold(it.turn.SessionKey, session) {
+			it.cancel()
+			return "aborted"
 		}
-	case "tasks.list":
-		list := []any{}
-		for _, it := range g.runs {
-			status := "running"
-			select {
-			case <-it.ended:
-				status = "succeeded"
-			default:
-			}
-			list = append(list, map[string]any{"taskId": it.id, "status": status, "childSessionKey": strings.ToLower(it.turn.SessionKey)})
-		}
-		payload["tasks"] = list
-	case "tasks.cancel":
-		for _, it := range g.runs {
-			if it.id == in.Params["taskId"] {
-				it.cancel()
-			}
-		}
-	default:
-		answer(w, 400, map[string]any{"ok": false, "error": map[string]any{"code": "INVALID_REQUEST", "message": "method not allowed"}})
-		return
 	}
-	answer(w, 200, map[string]any{"ok": true, "payload": payload})
+	return "no-active-run"
 }
