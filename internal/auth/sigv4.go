@@ -165,32 +165,39 @@ const wrongSignature = "The request signature we calculated does not match the s
 // check compares the signature with that of the request under a secret. payload
 // is the hash of the body, or what stands in for it.
 func (s *signature) check(r *http.Request, secret, payload string) error {
-	canonical, err := s.canonical(r, payload)
-	if err != nil {
-		return err
-	}
-	scope := s.date + "/" + s.region + "/" + s.service + "/aws4_request"
-	sum := sha256.Sum256(canonical)
-	text := algorithm + "\n" + s.at.UTC().Format(timeFormat) + "\n" + scope + "\n" + hex.EncodeToString(sum[:])
-	key := []byte("AWS4" + secret)
-	for _, part := range []string{s.date, s.region, s.service, "aws4_request", text} {
-		mac := hmac.New(sha256.New, key)
-		mac.Write([]byte(part))
-		key = mac.Sum(nil)
-	}
 	given, err := hex.DecodeString(s.sum)
-	if err != nil || !hmac.Equal(given, key) {
+	if err != nil {
 		return bad(different, wrongSignature)
 	}
-	return nil
+	scope := s.date + "/" + s.region + "/" + s.service + "/aws4_request"
+	key := []byte("AWS4" + secret)
+	for _, part := range []string{s.date, s.region, s.service, "aws4_request"} {
+		key = macOf(key, part)
+	}
+	for _, path := range s.paths(r.URL) {
+		canonical, err := s.canonical(r, path, payload)
+		if err != nil {
+			return err
+		}
+		sum := sha256.Sum256(canonical)
+		text := algorithm + "\n" + s.at.UTC().Format(timeFormat) + "\n" + scope + "\n" + hex.EncodeToString(sum[:])
+		if hmac.Equal(given, macOf(key, text)) {
+			return nil
+		}
+	}
+	return bad(different, wrongSignature)
+}
+
+func macOf(key []byte, text string) []byte {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(text))
+	return mac.Sum(nil)
 }
 
 // canonical is the canonical request.
-func (s *signature) canonical(r *http.Request, payload string) ([]byte, error) {
+func (s *signature) canonical(r *http.Request, path, payload string) ([]byte, error) {
 	var b bytes.Buffer
-	b.WriteString(r.Method + "\n")
-	b.WriteString(s.path(r.URL) + "\n")
-	b.WriteString(s.query(r.URL) + "\n")
+	b.WriteString(r.Method + "\n" + path + "\n" + s.query(r.URL) + "\n")
 	for _, name := range s.headers {
 		value, err := headerValue(r, name)
 		if err != nil {
@@ -202,17 +209,18 @@ func (s *signature) canonical(r *http.Request, payload string) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// path is the canonical path: of S3 the object's, of others that which was sent,
+// paths are the canonical path, in the ways in which clients write the same one:
+// of S3 the object's, escaped or as it was sent; of others that which was sent,
 // escaped once more.
-func (s *signature) path(u *url.URL) string {
-	p := u.EscapedPath()
-	if s.service == "s3" {
-		p = u.Path
+func (s *signature) paths(u *url.URL) []string {
+	sent := u.EscapedPath()
+	switch {
+	case sent == "":
+		return []string{"/"}
+	case s.service == "s3":
+		return slices.Compact([]string{escape(u.Path, true), sent})
 	}
-	if p == "" {
-		return "/"
-	}
-	return escape(p, true)
+	return []string{escape(sent, true)}
 }
 
 func (s *signature) query(u *url.URL) string {

@@ -36,7 +36,7 @@ func TestRecipes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("calls a running server with four clients")
 	}
-	url := serve(t)
+	url, _ := serve(t, "dev")
 	createHello(t, url)
 	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} {
 		t.Setenv(name, "any")

@@ -10,7 +10,10 @@ package sdk
 import (
 	"bufio"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/cookiejar"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,7 +31,44 @@ func TestClients(t *testing.T) {
 	if testing.Short() {
 		t.Skip("calls a running server with four clients")
 	}
-	url := serve(t)
+	url, _ := serve(t, "dev")
+	tours(t, url)
+}
+
+// TestSignedClients takes the same tours of a server that checks signatures, with
+// a key of its own, and then sees that it does: with another secret they fail.
+func TestSignedClients(t *testing.T) {
+	if testing.Short() {
+		t.Skip("calls a running server with four clients")
+	}
+	url, link := serve(t, "serve")
+	id, secret := accessKey(t, url, link)
+	t.Run("right", func(t *testing.T) { tours(t, url, "TOUR_KEY="+id, "TOUR_SECRET="+secret) })
+	t.Run("wrong", func(t *testing.T) {
+		f := func(name, key, secret, want string, cmd func(t *testing.T) *exec.Cmd) {
+			t.Run(name, func(t *testing.T) {
+				tour := cmd(t)
+				tour.Args = append(tour.Args, url, abs(t, "machines"))
+				tour.Env = append(os.Environ(), "TOUR_KEY="+key, "TOUR_SECRET="+secret)
+				out, err := tour.CombinedOutput()
+				if err == nil || !strings.Contains(string(out), want) {
+					t.Errorf("with the wrong %s the tour ended with %v and says no %s:\n%.2000s", name, err, want, out)
+				}
+			})
+		}
+		cli := func(t *testing.T) *exec.Cmd { return exec.Command("cli/tour.sh", awsCLI(t)) }
+		python := func(t *testing.T) *exec.Cmd { return boto3(t, "python/tour.py") }
+		f("secret, aws-cli", id, "wrong", "InvalidSignatureException", cli)
+		f("key, aws-cli", "AKIAIOSFODNN7EXAMPLE", secret, "UnrecognizedClientException", cli)
+		f("secret, boto3", id, "wrong", "InvalidSignatureException", python)
+		f("key, boto3", "AKIAIOSFODNN7EXAMPLE", secret, "UnrecognizedClientException", python)
+		f("secret, aws-sdk-js", id, "wrong", "InvalidSignatureException", jsTour)
+		f("secret, aws-sdk-go", id, "wrong", "InvalidSignatureException", func(t *testing.T) *exec.Cmd { return goProgram(t, ".") })
+	})
+}
+
+// tours takes all tours, with more in the environment.
+func tours(t *testing.T, url string, env ...string) {
 	machines, page := abs(t, "machines"), abs(t, "../../docs/terraform.md")
 	f := func(name string, tour func(t *testing.T) *exec.Cmd) {
 		t.Run(name, func(t *testing.T) {
@@ -38,7 +78,7 @@ func TestClients(t *testing.T) {
 			if name == "terraform" {
 				cmd.Args = append(cmd.Args, page)
 			}
-			if cmd.Env = os.Environ(); mapRuns {
+			if cmd.Env = append(os.Environ(), env...); mapRuns {
 				cmd.Env = append(cmd.Env, "MAP_RUNS=yes")
 			}
 			follow(t, cmd)
@@ -82,13 +122,48 @@ func follow(t *testing.T, cmd *exec.Cmd) {
 	}
 }
 
-// serve starts a server for the time of the test and returns its URL.
-func serve(t *testing.T) string {
+// accessKey makes an owner by a link, and an access key of theirs.
+func accessKey(t *testing.T, url, link string) (id, secret string) {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := http.Client{Jar: jar}
+	var got struct {
+		CSRF   string
+		ID     string
+		Secret string `json:"secret_access_key"`
+	}
+	for _, call := range [][2]string{
+		{"bootstrap", `{"token":"` + link[strings.Index(link, "=")+1:] + `","name":"ada","password":"a long enough password"}`},
+		{"access-keys", `{"name":"tour"}`},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/api/v1/"+call[0], strings.NewReader(call[1]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("X-Lockstep-CSRF", got.CSRF)
+		res, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		if err := json.NewDecoder(res.Body).Decode(&got); err != nil || res.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %s %v", call[0], res.Status, err)
+		}
+	}
+	return got.ID, got.Secret
+}
+
+// serve starts a server for the time of the test and returns its URL and, where
+// it prints one, the link by which somebody becomes its owner.
+func serve(t *testing.T, command string) (url, link string) {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "lockstep")
 	run(t, exec.Command("go", "build", "-o", binary, "../../cmd/lockstep"))
 
-	server := exec.CommandContext(t.Context(), binary, "dev", "--listen", "127.0.0.1:0", "--data", t.TempDir())
+	server := exec.CommandContext(t.Context(), binary, command, "--listen", "127.0.0.1:0", "--data", t.TempDir())
 	server.Cancel = func() error { return server.Process.Signal(syscall.SIGTERM) }
 	server.WaitDelay = 20 * time.Second
 	var said strings.Builder
@@ -100,13 +175,14 @@ func serve(t *testing.T) string {
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
-	var url string
 	ready := regexp.MustCompile(`ready at (http://\S+)`)
+	owner := regexp.MustCompile(`http://\S+token=\S+`)
 	lines := bufio.NewScanner(out)
-	for url == "" && lines.Scan() {
+	for (url == "" || command == "serve" && link == "") && lines.Scan() {
 		if m := ready.FindStringSubmatch(lines.Text()); m != nil {
 			url = m[1]
 		}
+		link = owner.FindString(lines.Text())
 	}
 	drained := make(chan struct{})
 	go func() {
@@ -123,7 +199,7 @@ func serve(t *testing.T) string {
 	if url == "" {
 		t.Fatalf("the server does not say where it is:\n%s", said.String())
 	}
-	return url
+	return url, link
 }
 
 // awsCLI is the AWS CLI, Debian's where it is there.

@@ -7,7 +7,7 @@ set -uo pipefail
 aws=$1
 endpoint=$2
 machines=$3
-export AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any AWS_REGION=us-east-1 AWS_MAX_ATTEMPTS=1 AWS_PAGER=
+export AWS_ACCESS_KEY_ID=${TOUR_KEY:-any} AWS_SECRET_ACCESS_KEY=${TOUR_SECRET:-any} AWS_REGION=us-east-1 AWS_MAX_ATTEMPTS=1 AWS_PAGER=
 export AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null
 role=arn:aws:iam::123456789012:role/tour
 failed=0

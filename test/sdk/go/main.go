@@ -10,6 +10,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -40,7 +41,7 @@ func main() {
 	t.sfn = sfn.New(sfn.Options{
 		BaseEndpoint: aws.String(os.Args[1]),
 		Region:       "us-east-1",
-		Credentials:  credentials.NewStaticCredentialsProvider("any", "any", ""),
+		Credentials:  credentials.NewStaticCredentialsProvider(cmp.Or(os.Getenv("TOUR_KEY"), "any"), cmp.Or(os.Getenv("TOUR_SECRET"), "any"), ""),
 		Retryer:      aws.NopRetryer{},
 		APIOptions:   []func(*middleware.Stack) error{t.watch},
 	})

@@ -12,7 +12,7 @@ const [endpoint, folder] = process.argv.slice(2);
 const sfn = new aws.SFNClient({
   endpoint,
   region: "us-east-1",
-  credentials: { accessKeyId: "any", secretAccessKey: "any" },
+  credentials: { accessKeyId: process.env.TOUR_KEY ?? "any", secretAccessKey: process.env.TOUR_SECRET ?? "any" },
   maxAttempts: 1,
   disableHostPrefix: true,
 });
