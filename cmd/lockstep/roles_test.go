@@ -143,6 +143,8 @@ func openTeam(t *testing.T) *team {
 	second := w.ok("agent", "POST", "tasks/WEB-2/claim", "")["lease_token"].(string)
 	w.note = w.ok("agent", "POST", "tasks/WEB-2/deliverables", `{"kind":"text","title":"t","content":"c","lease_token":"`+second+`"}`)["id"].(string)
 	w.review = w.ok("agent", "POST", "tasks/WEB-2/submit", `{"summary":"s","lease_token":"`+second+`"}`)["review"].(map[string]any)["id"].(string)
+	w.ok("owner", "POST", "templates", `{"project":"WEB","name":"page","task":{"title":"t"}}`)
+	w.ok("owner", "POST", "recurring", `{"project":"WEB","name":"weekly","expression":"cron(0 8 ? * MON *)","task":{"title":"t"}}`)
 	w.comment = w.ok("owner", "POST", "tasks/WEB-1/comments", `{"body":"hello"}`)["id"].(string)
 	return w
 }
@@ -189,6 +191,11 @@ var bodies = map[string]string{
 	"PUT /api/v1/projects/{project}/members/{user}": `{"role":"viewer"}`,
 	"POST /api/v1/session":                          `{"who":"?"}`, "POST /api/v1/bootstrap": `{"token":"x"}`,
 	"POST /api/v1/blobs": "bytes",
+
+	"POST /api/v1/templates": `{"project":"WEB","name":"n%d","task":{"title":"t"}}`, "PATCH /api/v1/templates/{template}": `{"description":"d"}`,
+	"POST /api/v1/recurring":              `{"project":"WEB","name":"n%d","expression":"cron(0 8 ? * MON *)","task":{"title":"t"}}`,
+	"PATCH /api/v1/recurring/{recurring}": `{"paused":true}`,
+	"POST /api/v1/agents/discover":        `{"url":"http://gateway.invalid:1","gateway_token":"t"}`,
 }
 
 // fresh makes a task in the state that a route is about, and says its key, the
@@ -236,6 +243,7 @@ func (w *team) fill(pattern string) (method, path, lease string) {
 	for name, value := range map[string]string{
 		"{project}": "WEB", "{agent}": "spare", "{task}": task, "{other}": "WEB-3", "{review}": review, "{deliverable}": w.note,
 		"{comment}": w.comment, "{handoff}": "none", "{name}": "victim", "{user}": "victim", "{key}": w.key, "{session}": "none", "{id}": "none",
+		"{template}": "WEB:page", "{recurring}": "WEB:weekly",
 	} {
 		path = strings.ReplaceAll(path, name, value)
 	}
@@ -252,6 +260,7 @@ func (w *team) fill(pattern string) (method, path, lease string) {
 // internal/auth/rights.go who may come to it, add it to the table with
 // UPDATE=1 go test ./cmd/lockstep -run TestWhoMay, and read what that wrote.
 func TestWhoMay(t *testing.T) {
+	t.Parallel()
 	w := openTeam(t)
 	file := filepath.Join("testdata", "roles.txt")
 	want := map[string]string{}

@@ -250,6 +250,14 @@ func (a *Auth) Identify(r *http.Request) (*Principal, error) {
 	return p, nil
 }
 
+type anew struct{}
+
+// Anew is a request that Identify looks at again: long answers ask now and then
+// whether the caller may still have them. It is no use of a session.
+func (a *Auth) Anew(r *http.Request) *http.Request {
+	return r.WithContext(context.WithValue(With(r.Context(), nil), anew{}, true))
+}
+
 // reads reports whether a method changes nothing.
 func reads(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions

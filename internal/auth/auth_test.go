@@ -325,6 +325,28 @@ func TestGuessing(t *testing.T) {
 	w.is(w.signIn("ada", password), 200, "")
 }
 
+// Whoever was let in may be looked at again, as streams do.
+func TestAnew(t *testing.T) {
+	w := start(t)
+	s := w.session(w.signIn("ada", password))
+	r := w.request(s, "GET", "/api/v1/tasks", "")
+	p, err := w.auth.Identify(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r = r.WithContext(auth.With(r.Context(), p))
+	if again, err := w.auth.Identify(w.auth.Anew(r)); err != nil || again.ID != p.ID {
+		t.Errorf("again it is %+v, %v", again, err)
+	}
+	w.is(w.call(s, "DELETE", "session", ""), 204, "")
+	if _, err := w.auth.Identify(r); err != nil {
+		t.Errorf("within the request: %v", err)
+	}
+	if again, err := w.auth.Identify(w.auth.Anew(r)); err == nil {
+		t.Errorf("after the session's end it is %+v", again)
+	}
+}
+
 func TestPasswordsAreHashedAnew(t *testing.T) {
 	w := start(t)
 	u, err := w.board.User(t.Context(), control.Call{Workspace: "local", By: control.System}, "ada")

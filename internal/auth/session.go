@@ -74,7 +74,7 @@ func (a *Auth) bySession(r *http.Request) (*Principal, error) {
 	if s.ended(now) {
 		return nil, over
 	}
-	if now.Sub(s.SeenAt) > seenEvery {
+	if r.Context().Value(anew{}) == nil && now.Sub(s.SeenAt) > seenEvery {
 		a.note(use{kind: sessionKind, id: id, at: now})
 	}
 	p, err := a.user(r.Context(), s.User)

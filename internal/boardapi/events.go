@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lockstep-run/lockstep/internal/auth"
 	"github.com/lockstep-run/lockstep/internal/control"
 	"github.com/lockstep-run/lockstep/internal/feed"
 	"github.com/lockstep-run/lockstep/internal/rest"
@@ -264,11 +265,12 @@ func (a *API) stream(w http.ResponseWriter, r *request, f filter, after int64, l
 		}
 		if time.Since(alive) >= keepAlive {
 			alive = time.Now()
-			if r.agent() != "" { // who listens is there, as long as its key is
-				if _, err := a.identify(r.Request); err != nil {
-					return
-				}
+			// Who listens is there as long as their key or session is.
+			now, err := a.identify(a.auth.Anew(r.Request))
+			if err != nil || live.Next() != nil && !now.who.May(auth.Read) {
+				return
 			}
+			r.call = now.call
 			fmt.Fprint(w, ": nothing new\n\n")
 		}
 	}
