@@ -134,3 +134,18 @@ func TestStopIsHeard(t *testing.T) {
 	api.must(t, "StopExecution", fields{"executionArn": x.ARN}, nil)
 	await("task.cancel")
 }
+
+// Express executions make tasks, and do not wait for them.
+func TestCreateTaskOfExpress(t *testing.T) {
+	srv := openTest(t, t.TempDir())
+	api, rest := newClient(srv.url), &restClient{url: srv.url}
+	if _, err := rest.call(t.Context(), "POST", "projects", fields{"key": "WEB", "name": "Web"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	m := api.createFor(t, "m", "EXPRESS", `{"StartAt":"A","States":{"A":{"Type":"Task","Resource":"arn:aws:states:::agent:createTask","Parameters":{"Project":"WEB","Title":"T"},"End":true}}}`)
+	var x struct{ Status, Output string }
+	api.must(t, "StartSyncExecution", fields{"stateMachineArn": m, "input": "{}"}, &x)
+	if x.Status != "SUCCEEDED" || !strings.Contains(x.Output, `"TaskKey":"WEB-1"`) {
+		t.Errorf("%+v", x)
+	}
+}
