@@ -89,6 +89,7 @@ type assembly struct {
 	happened []happened // who is told of the board's events
 	board    *boardapi.API
 	binding  *binding.Binding // of states to the board
+	ended    atomic.Bool      // a commit has told the board of waits that ended, past the bell
 
 	executions executionCounts
 	tokens     tokenCounts
@@ -273,9 +274,13 @@ func (a *assembly) runners(ctx context.Context) (_ stops, err error) {
 	a.worker, err = worker.New(a.running, a.store, a.tasks, worker.Config{
 		Scheme: a.set.scheme, Log: a.set.log, Fatal: a.set.fatal, LogOf: logOf(a.log), LimitsOf: limitsOf(a.set.limits), MapRuns: a.mapRuns,
 		WaitEnded: func(ctx context.Context, tx store.Tx, x store.ExecutionID, t engine.TaskID, why string) error {
+			a.ended.Store(true)
 			return a.binding.WaitEnded(ctx, tx, x, t, why)
 		},
 		Committed: func(c *store.ExecutionCommit) {
+			if a.ended.Swap(false) {
+				a.bell.Ring()
+			}
 			a.executions.committed(c)
 			a.mapRuns.Committed(c)
 			a.changes.Committed(c)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"net/http"
 	"os"
 	"os/exec"
@@ -92,5 +93,59 @@ func TestTokensOfTheBoard(t *testing.T) {
 		if err := call(c[0], c[1], fields{"output": 1}, nil); err == nil || !strings.Contains(err.Error(), "agent's key does not do") {
 			t.Errorf("an agent's %s %s: %v", c[0], c[1], err)
 		}
+	}
+}
+
+// Whoever listens hears at once of work that ends with its execution.
+func TestStopIsHeard(t *testing.T) {
+	srv := openTest(t, t.TempDir())
+	api, rest := newClient(srv.url), &restClient{url: srv.url}
+	for path, in := range map[string]fields{"projects": {"key": "WEB", "name": "Web"}} {
+		if _, err := rest.call(t.Context(), "POST", path, in, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := api.createFor(t, "m", "STANDARD", `{"StartAt":"A","States":{"A":{"Type":"Task","Resource":"arn:aws:states:::agent:runTask.sync","Parameters":{"Project":"WEB","Title":"T"},"End":true}}}`)
+	var x struct {
+		ARN string `json:"executionArn"`
+	}
+	api.must(t, "StartExecution", fields{"stateMachineArn": m, "input": "{}"}, &x)
+	req, err := http.NewRequestWithContext(t.Context(), "GET", srv.url+"/api/v1/events/stream?type=task.*", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Last-Event-ID", "0")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	lines := bufio.NewScanner(res.Body)
+	await := func(want string) {
+		t.Helper()
+		for lines.Scan() {
+			if lines.Text() == "event: "+want {
+				return
+			}
+		}
+		t.Fatalf("the stream has ended without %s: %v", want, lines.Err())
+	}
+	await("task.create")
+	api.must(t, "StopExecution", fields{"executionArn": x.ARN}, nil)
+	await("task.cancel")
+}
+
+// Express executions make tasks, and do not wait for them.
+func TestCreateTaskOfExpress(t *testing.T) {
+	srv := openTest(t, t.TempDir())
+	api, rest := newClient(srv.url), &restClient{url: srv.url}
+	if _, err := rest.call(t.Context(), "POST", "projects", fields{"key": "WEB", "name": "Web"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	m := api.createFor(t, "m", "EXPRESS", `{"StartAt":"A","States":{"A":{"Type":"Task","Resource":"arn:aws:states:::agent:createTask","Parameters":{"Project":"WEB","Title":"T"},"End":true}}}`)
+	var x struct{ Status, Output string }
+	api.must(t, "StartSyncExecution", fields{"stateMachineArn": m, "input": "{}"}, &x)
+	if x.Status != "SUCCEEDED" || !strings.Contains(x.Output, `"TaskKey":"WEB-1"`) {
+		t.Errorf("%+v", x)
 	}
 }

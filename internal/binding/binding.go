@@ -265,7 +265,13 @@ func (b *Binding) submitted(t *control.Task) string {
 		TaskID  string `json:"TaskId"`
 		TaskKey string
 		URL     string `json:"Url"`
-	}{t.ID, t.Key, b.cfg.URL() + "/tasks/" + t.Key})
+	}{t.ID, t.Key, b.page(t.Key)})
+}
+
+// page is where people look at a task.
+func (b *Binding) page(key string) string {
+	project, _, _ := strings.Cut(key, "-")
+	return b.cfg.URL() + "/board/" + project + "?task=" + key
 }
 
 // WaitEnded ends the work that a state has waited for. It is for the engine to

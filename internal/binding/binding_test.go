@@ -258,7 +258,7 @@ func TestReview(t *testing.T) {
 			})
 		})
 	}
-	f("approve", ``, control.Decision{Verdict: "approve", Comment: "yes"}, engine.Succeeded, `{"Verdict":"approve","By":"@ana","Comment":"yes"}`)
+	f("approve", ``, control.Decision{Verdict: "approve", Comment: "yes & <b>"}, engine.Succeeded, `{"Verdict":"approve","By":"@ana","Comment":"yes & <b>"}`)
 	f("edit", ``, control.Decision{Verdict: "approve", Edited: &control.Edited{Output: json.RawMessage(`{"v":2}`)}}, engine.Succeeded,
 		`{"Verdict":"approve","By":"@ana","Comment":"","Edited":{"v":2}}`)
 	f("changes", ``, control.Decision{Verdict: "changes_requested", Comment: "later"}, engine.Succeeded, `{"Verdict":"changes_requested","By":"@ana","Comment":"later"}`)
@@ -305,7 +305,7 @@ func TestCreateTask(t *testing.T) {
 	test(t, func(w *world) {
 		x := w.start(machine(strings.Replace(runTask, "runTask.sync", "createTask", 1)), `{}`)
 		it := w.task("WEB-1")
-		want := `{"TaskId":"` + it.ID + `","TaskKey":"WEB-1","Url":"http://board/tasks/WEB-1"}`
+		want := `{"TaskId":"` + it.ID + `","TaskKey":"WEB-1","Url":"http://board/board/WEB?task=WEB-1"}`
 		if got := w.execution(x, engine.Succeeded); deref(got.Output) != want {
 			t.Errorf("got %s, want %s", deref(got.Output), want)
 		}

@@ -363,9 +363,11 @@ func nano(usd json.Number) int64 {
 
 // mustJSON writes down what is known to be writable.
 func mustJSON(v any) string {
-	text, err := json.Marshal(v)
-	if err != nil {
+	var text strings.Builder
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
 		panic(err) // of texts, numbers and JSON that was read as such
 	}
-	return string(text)
+	return strings.TrimSuffix(text.String(), "\n")
 }

@@ -21,6 +21,17 @@ type Callbacks interface {
 
 var errCallbacksAbsent = &rest.Error{Status: http.StatusNotFound, Code: "not_found", Message: "This server has no callbacks."}
 
+// callbackResult and callbackError are what callbacks are answered with.
+type (
+	callbackResult struct {
+		Output json.RawMessage `json:"output"`
+	}
+	callbackError struct {
+		Error string `json:"error"`
+		Cause string `json:"cause"`
+	}
+)
+
 func (a *API) registerCallbacks(handle func(string, func(*request) (any, error))) {
 	handle("GET /api/v1/callbacks", a.listCallbacks)
 	handle("POST /api/v1/callbacks/{id}/success", a.callbackSuccess)
@@ -55,13 +66,10 @@ func (a *API) listCallbacks(r *request) (any, error) {
 }
 
 func (a *API) callbackSuccess(r *request) (any, error) {
-	type body struct {
-		Output json.RawMessage `json:"output"`
-	}
 	if err := r.answers(); err != nil {
 		return nil, err
 	}
-	in, err := read[body](r)
+	in, err := read[callbackResult](r)
 	if err != nil {
 		return nil, err
 	}
@@ -72,14 +80,10 @@ func (a *API) callbackSuccess(r *request) (any, error) {
 }
 
 func (a *API) callbackFailure(r *request) (any, error) {
-	type body struct {
-		Error string `json:"error"`
-		Cause string `json:"cause"`
-	}
 	if err := r.answers(); err != nil {
 		return nil, err
 	}
-	in, err := read[body](r)
+	in, err := read[callbackError](r)
 	if err != nil {
 		return nil, err
 	}

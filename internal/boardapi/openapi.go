@@ -3,6 +3,7 @@ package boardapi
 import (
 	"reflect"
 
+	"github.com/lockstep-run/lockstep/internal/binding"
 	"github.com/lockstep-run/lockstep/internal/connect"
 	"github.com/lockstep-run/lockstep/internal/control"
 	"github.com/lockstep-run/lockstep/internal/openapi"
@@ -164,6 +165,9 @@ func Routes() []openapi.Route {
 	add("POST reviews/{review}/decision", "Decide a review", control.Decision{}, &control.Review{})
 	add("POST reviews/decisions", "Decide several reviews, each by itself", decisionsBody{}, openapi.Object{"results": []decisionResult{}})
 	add("POST reviews/{review}/delegate", "Pass a review on", delegateBody{}, &control.Review{})
+	add("GET callbacks", "List tasks of executions that wait for an answer by token, apart from the board's", nil, openapi.List("callbacks", binding.Callback{}), paged())
+	add("POST callbacks/{id}/success", "Answer a callback with a result", callbackResult{}, nil)
+	add("POST callbacks/{id}/failure", "Answer a callback with an error", callbackError{}, nil)
 	add("POST reviews/{review}/snooze", "Hide a review from one's own inbox for a time", snoozeBody{}, nil)
 
 	feed := []openapi.Param{{Name: "after", Kind: "integer", Description: "the sequence number of an event"}, project, {Name: "task"},
