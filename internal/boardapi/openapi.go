@@ -176,7 +176,10 @@ func Routes() []openapi.Route {
 		query(append(before, project, openapi.Param{Name: "task"}, openapi.Param{Name: "agent"}, feed[3])...))
 	add("GET events", "List events in order", nil, openapi.Object{"events": []control.Event{}, "next": int64(0)},
 		query(append(feed, before[1])...))
-	add("GET events/stream", "Follow events, as server-sent events", nil, nil, query(feed...),
+	add("GET events/stream", "Follow events, as server-sent events", nil, nil, query(append(feed,
+		openapi.Param{Name: "topics", Description: "with commas between several; execution, visit and maprun are told of executions"},
+		openapi.Param{Name: "execution", Description: "ARN of the only one to hear of"}, openapi.Param{Name: "machine", Description: "name of the only one to hear of"},
+		openapi.Param{Name: "map_run", Description: "ARN of the only one to hear of"})...),
 		func(r *openapi.Route) { r.OutType = "text/event-stream" })
 	return all
 }

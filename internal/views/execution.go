@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lockstep-run/lockstep/internal/engine"
 	"github.com/lockstep-run/lockstep/internal/store"
@@ -14,20 +15,20 @@ import (
 
 // Execution is what lists say of an execution.
 type Execution struct {
-	ARN        string  `json:"arn"`
-	Name       string  `json:"name"`
-	Status     string  `json:"status"` // as the API has it
-	Machine    string  `json:"machine"`
-	MachineARN string  `json:"machine_arn"`
-	Version    int64   `json:"version,omitempty"` // that it was started by
-	Alias      string  `json:"alias,omitempty"`
-	Type       string  `json:"type"` // STANDARD or EXPRESS
-	StartedAt  instant `json:"started_at"`
-	StoppedAt  instant `json:"stopped_at"`
-	DurationMs int64   `json:"duration_ms"` // up to now while it runs
-	Redrives   int64   `json:"redrives"`
-	RedrivenAt instant `json:"redriven_at"`
-	Events     int64   `json:"events"`
+	ARN        string     `json:"arn"`
+	Name       string     `json:"name"`
+	Status     string     `json:"status"` // as the API has it
+	Machine    string     `json:"machine"`
+	MachineARN string     `json:"machine_arn"`
+	Version    int64      `json:"version,omitempty"` // that it was started by
+	Alias      string     `json:"alias,omitempty"`
+	Type       string     `json:"type"` // STANDARD or EXPRESS
+	StartedAt  *time.Time `json:"started_at"`
+	StoppedAt  *time.Time `json:"stopped_at"`
+	DurationMs int64      `json:"duration_ms"` // up to now while it runs
+	Redrives   int64      `json:"redrives"`
+	RedrivenAt *time.Time `json:"redriven_at"`
+	Events     int64      `json:"events"`
 	// State is the one that it is in, or that it ended in without success.
 	State      string `json:"state,omitempty"`
 	WaitingFor string `json:"waiting_for,omitempty"`
@@ -68,11 +69,11 @@ type ChildLink struct {
 
 // MapRunLink is a Map Run of the execution.
 type MapRunLink struct {
-	ARN       string  `json:"arn"`
-	State     string  `json:"state"`
-	Status    string  `json:"status"`
-	StartedAt instant `json:"started_at"`
-	StoppedAt instant `json:"stopped_at"`
+	ARN       string     `json:"arn"`
+	State     string     `json:"state"`
+	Status    string     `json:"status"`
+	StartedAt *time.Time `json:"started_at"`
+	StoppedAt *time.Time `json:"stopped_at"`
 }
 
 // TaskLink is a task of the board that a state has made.
@@ -90,8 +91,8 @@ func (s *Server) item(x *found) Execution {
 	root, _, _ := strings.Cut(x.machine, "/")
 	v := Execution{
 		ARN: x.arn, Name: x.Name, Status: x.Status.String(), Machine: x.machine, MachineARN: s.cfg.Scheme.Machine(root),
-		Version: x.Via.Number, Alias: x.Via.Alias, Type: "STANDARD", StartedAt: instant(x.StartedAt), StoppedAt: instant(x.StoppedAt),
-		Redrives: x.Redrives, RedrivenAt: instant(x.RedrivenAt), Events: x.LastEvent, Error: text(x.Error),
+		Version: x.Via.Number, Alias: x.Via.Alias, Type: "STANDARD", StartedAt: moment(x.StartedAt), StoppedAt: moment(x.StoppedAt),
+		Redrives: x.Redrives, RedrivenAt: moment(x.RedrivenAt), Events: x.LastEvent, Error: text(x.Error),
 	}
 	if x.express {
 		v.Type = "EXPRESS"
@@ -268,7 +269,7 @@ func (s *Server) addMapRuns(ctx context.Context, x *found, d *Detail) error {
 	root, _, _ := strings.Cut(x.machine, "/")
 	for _, run := range runs {
 		d.MapRuns = append(d.MapRuns, MapRunLink{
-			s.cfg.Scheme.MapRun(root, run.Label, run.Name), run.State, run.Status.String(), instant(run.StartedAt), instant(run.StoppedAt),
+			s.cfg.Scheme.MapRun(root, run.Label, run.Name), run.State, run.Status.String(), moment(run.StartedAt), moment(run.StoppedAt),
 		})
 	}
 	return err

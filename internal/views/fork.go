@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lockstep-run/lockstep/asl/value"
 	"github.com/lockstep-run/lockstep/internal/engine"
@@ -21,10 +22,10 @@ const forkKind = "fork"
 
 // ForkLink is the tie between an execution and a fork of it.
 type ForkLink struct {
-	ARN   string  `json:"arn"`   // of the other one
-	State string  `json:"state"` // that the fork began in
-	Event int64   `json:"event"` // that its input was taken from; 0: none
-	At    instant `json:"at"`
+	ARN   string     `json:"arn"`   // of the other one
+	State string     `json:"state"` // that the fork began in
+	Event int64      `json:"event"` // that its input was taken from; 0: none
+	At    *time.Time `json:"at"`
 }
 
 // forkRecord is what is kept of a fork.
@@ -36,18 +37,21 @@ type forkRecord struct {
 	At    int64  `json:"at"` // Unix milliseconds
 }
 
+// Fork says where a new execution is to begin.
+type Fork struct {
+	State     string                     `json:"state,omitempty"`     // at the top level
+	Event     int64                      `json:"event,omitempty"`     // of a visit, in place of State
+	Input     json.RawMessage            `json:"input,omitempty"`     // of the state; else what it had
+	Name      string                     `json:"name,omitempty"`      // of the new execution
+	Variables map[string]json.RawMessage `json:"variables,omitempty"` // in place of those that it had
+}
+
 // fork starts a new execution of the same definition from a state of an old one.
 // The new one has the old one's input, so that $$.Execution.Input means the same,
 // and enters the state with the input and the variables that it had, or with those
 // of the request.
 func (s *Server) fork(r *http.Request) (any, error) {
-	var in struct {
-		State     string                     `json:"state"`
-		Event     int64                      `json:"event"`
-		Input     json.RawMessage            `json:"input"`
-		Name      string                     `json:"name"`
-		Variables map[string]json.RawMessage `json:"variables"`
-	}
+	var in Fork
 	if err := rest.Read(r, &in); err != nil {
 		return nil, err
 	}
@@ -128,7 +132,7 @@ func (s *Server) fork(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string]any{"arn": made.ARN, "name": begun.Name, "started_at": instant(begun.StartedAt), "state": state, "fork_of": x.arn}, nil
+	return map[string]any{"arn": made.ARN, "name": begun.Name, "started_at": moment(begun.StartedAt), "state": state, "fork_of": x.arn}, nil
 }
 
 // nameFree refuses a name that is no good, or taken: a start with a name that is
@@ -247,14 +251,14 @@ func (s *Server) addForks(ctx context.Context, x *found, d *Detail) error {
 	}
 	var f forkRecord
 	if err == nil && json.Unmarshal(record.Data, &f) == nil {
-		d.ForkOf = &ForkLink{f.Of, f.State, f.Event, instant(f.At)}
+		d.ForkOf = &ForkLink{f.Of, f.State, f.Event, moment(f.At)}
 	}
 	key := "of/" + x.arn
 	list, err := s.cfg.Store.Records(ctx, store.RecordQuery{Kind: forkKind, From: key, To: key + "\x00", Limit: mostLinks})
 	for _, record := range list {
 		var f forkRecord
 		if json.Unmarshal(record.Data, &f) == nil {
-			d.Forks = append(d.Forks, ForkLink{f.ARN, f.State, f.Event, instant(f.At)})
+			d.Forks = append(d.Forks, ForkLink{f.ARN, f.State, f.Event, moment(f.At)})
 		}
 	}
 	return err

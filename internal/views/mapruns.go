@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lockstep-run/lockstep/internal/arn"
 	"github.com/lockstep-run/lockstep/internal/engine"
@@ -27,19 +28,19 @@ type Counts struct {
 
 // MapRun is how far a Map Run is.
 type MapRun struct {
-	ARN                 string   `json:"arn"`
-	State               string   `json:"state"`
-	Execution           string   `json:"execution"`
-	Status              string   `json:"status"`
-	Type                string   `json:"type"` // of its executions
-	StartedAt           instant  `json:"started_at"`
-	StoppedAt           instant  `json:"stopped_at"`
-	Redrives            int64    `json:"redrives"`
-	MaxConcurrency      int64    `json:"max_concurrency"` // 0: no limit
-	ToleratedCount      *int64   `json:"tolerated_failure_count"`
-	ToleratedPercentage *float64 `json:"tolerated_failure_percentage"`
-	Items               Counts   `json:"items"`
-	Executions          Counts   `json:"executions"`
+	ARN                 string     `json:"arn"`
+	State               string     `json:"state"`
+	Execution           string     `json:"execution"`
+	Status              string     `json:"status"`
+	Type                string     `json:"type"` // of its executions
+	StartedAt           *time.Time `json:"started_at"`
+	StoppedAt           *time.Time `json:"stopped_at"`
+	Redrives            int64      `json:"redrives"`
+	MaxConcurrency      int64      `json:"max_concurrency"` // 0: no limit
+	ToleratedCount      *int64     `json:"tolerated_failure_count"`
+	ToleratedPercentage *float64   `json:"tolerated_failure_percentage"`
+	Items               Counts     `json:"items"`
+	Executions          Counts     `json:"executions"`
 }
 
 func countsOf(c store.MapRunCounts) Counts { return Counts(c) }
@@ -76,7 +77,7 @@ func (s *Server) counts(r *http.Request) (any, error) {
 func (s *Server) mapRunOf(ctx context.Context, text string, v store.MapRunView) (MapRun, error) {
 	run := MapRun{
 		ARN: text, State: v.Record.State, Status: v.Record.Status.String(), Type: "STANDARD",
-		StartedAt: instant(v.Record.StartedAt), StoppedAt: instant(v.Record.StoppedAt), Redrives: v.Record.Redrives,
+		StartedAt: moment(v.Record.StartedAt), StoppedAt: moment(v.Record.StoppedAt), Redrives: v.Record.Redrives,
 		ToleratedCount: v.Settings.ToleratedCount, ToleratedPercentage: v.Settings.ToleratedPercentage,
 		Items: countsOf(v.Items), Executions: countsOf(v.Children),
 	}

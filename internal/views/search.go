@@ -56,7 +56,7 @@ func (s *Server) search(r *http.Request) (any, error) {
 	page := map[string]any{"executions": p.rows, "looked_at": p.seen, "complete": p.next == 0 || len(p.rows) == limit}
 	if p.next != 0 {
 		page["next_cursor"] = cursorOf(int64(p.next))
-		page["looked_back_to"] = instant(p.back)
+		page["looked_back_to"] = moment(p.back)
 	}
 	return page, nil
 }
@@ -93,10 +93,10 @@ func (s *Server) want(ctx context.Context, q map[string]string) (w want, err err
 		return w, err
 	}
 	w.via.Alias, w.error, w.prefix = q["alias"], q["error"], q["name"]
-	if w.from, err = s.moment(q, "from", 0); err != nil {
+	if w.from, err = s.timeIn(q, "from", 0); err != nil {
 		return w, err
 	}
-	if w.to, err = s.moment(q, "to", 0); err != nil {
+	if w.to, err = s.timeIn(q, "to", 0); err != nil {
 		return w, err
 	}
 	if w.least, err = number(q, "min_duration_ms", 0, 0, 1<<62); err != nil {

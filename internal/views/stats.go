@@ -28,8 +28,8 @@ func (s *Server) count(ctx context.Context, q store.ExecutionQuery) (n int64, es
 
 // Runs are executions that were started in a stretch of time, by how they are now.
 type Runs struct {
-	From instant `json:"from"`
-	To   instant `json:"to"`
+	From *time.Time `json:"from"`
+	To   *time.Time `json:"to"`
 	Bucket
 }
 
@@ -37,7 +37,7 @@ type Runs struct {
 // machine of 0: of all. The ids are the first ones since those moments.
 func (s *Server) starts(ctx context.Context, machine store.MachineID, moments []int64, ids []store.ExecutionID) (list []Runs, estimated bool, err error) {
 	for i := range len(moments) - 1 {
-		r := Runs{From: instant(moments[i]), To: instant(moments[i+1])}
+		r := Runs{From: moment(moments[i]), To: moment(moments[i+1])}
 		for status := engine.Running; status <= engine.Aborted && ids[i] < ids[i+1]; status++ {
 			n, about, err := s.count(ctx, store.ExecutionQuery{Machine: machine, Status: &status, After: ids[i] - 1, Before: ids[i+1]})
 			if err != nil {
@@ -74,7 +74,7 @@ func split(from, to int64, parts int64) (moments []int64) {
 // startsOf is starts for executions that are in memory.
 func startsOf(list []store.Execution, moments []int64) (runs []Runs) {
 	for i := range len(moments) - 1 {
-		runs = append(runs, Runs{From: instant(moments[i]), To: instant(moments[i+1])})
+		runs = append(runs, Runs{From: moment(moments[i]), To: moment(moments[i+1])})
 	}
 	for i := range list {
 		at, same := slices.BinarySearch(moments, list[i].StartedAt)
@@ -98,11 +98,11 @@ func (s *Server) histogram(r *http.Request) (any, error) {
 		return nil, err
 	}
 	now := s.cfg.Now().UnixMilli()
-	from, err := s.moment(q, "from", now-24*time.Hour.Milliseconds())
+	from, err := s.timeIn(q, "from", now-24*time.Hour.Milliseconds())
 	if err != nil {
 		return nil, err
 	}
-	to, err := s.moment(q, "to", now)
+	to, err := s.timeIn(q, "to", now)
 	if err != nil {
 		return nil, err
 	}
@@ -138,19 +138,19 @@ func (s *Server) histogram(r *http.Request) (any, error) {
 
 // Machine is a row of the list of state machines.
 type Machine struct {
-	Name          string  `json:"name"`
-	ARN           string  `json:"arn"`
-	Type          string  `json:"type"`
-	QueryLanguage string  `json:"query_language"`
-	Status        string  `json:"status"` // ACTIVE or DELETING
-	CreatedAt     instant `json:"created_at"`
-	UpdatedAt     instant `json:"updated_at"`
-	Versions      int     `json:"versions"` // 100: or more
-	LatestVersion int64   `json:"latest_version,omitempty"`
-	Aliases       int     `json:"aliases"`
-	Runs          []Runs  `json:"runs"` // of 7 days, day by day
-	Estimated     bool    `json:"estimated,omitempty"`
-	RecentOnly    bool    `json:"recent_only,omitempty"` // of Express executions, those that can still be looked at
+	Name          string     `json:"name"`
+	ARN           string     `json:"arn"`
+	Type          string     `json:"type"`
+	QueryLanguage string     `json:"query_language"`
+	Status        string     `json:"status"` // ACTIVE or DELETING
+	CreatedAt     *time.Time `json:"created_at"`
+	UpdatedAt     *time.Time `json:"updated_at"`
+	Versions      int        `json:"versions"` // 100: or more
+	LatestVersion int64      `json:"latest_version,omitempty"`
+	Aliases       int        `json:"aliases"`
+	Runs          []Runs     `json:"runs"` // of 7 days, day by day
+	Estimated     bool       `json:"estimated,omitempty"`
+	RecentOnly    bool       `json:"recent_only,omitempty"` // of Express executions, those that can still be looked at
 	// SuccessRate is that of the executions of 7 days that have ended; null
 	// without any.
 	SuccessRate *float64 `json:"success_rate"`
@@ -223,7 +223,7 @@ func (s *Server) week(ctx context.Context) (w sevenDays, err error) {
 func (s *Server) machineRow(ctx context.Context, m *store.Machine, w sevenDays) (row Machine, err error) {
 	row = Machine{
 		Name: m.Name, ARN: s.cfg.Scheme.Machine(m.Name), Type: m.Type, Status: "ACTIVE",
-		CreatedAt: instant(m.CreatedAt), UpdatedAt: instant(m.UpdatedAt),
+		CreatedAt: moment(m.CreatedAt), UpdatedAt: moment(m.UpdatedAt),
 	}
 	if m.Deleting {
 		row.Status = "DELETING"

@@ -10,7 +10,6 @@ package views
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -330,8 +329,8 @@ func pageOf(q map[string]string) (limit int, cursor int64, err error) {
 
 func cursorOf(n int64) string { return strconv.FormatInt(n, 36) }
 
-// moment reads a time: as RFC 3339 has it, or how long ago, such as 90m or 7d.
-func (s *Server) moment(q map[string]string, name string, usual int64) (int64, error) {
+// timeIn reads a time: as RFC 3339 has it, or how long ago, such as 90m or 7d.
+func (s *Server) timeIn(q map[string]string, name string, usual int64) (int64, error) {
 	text := q[name]
 	if text == "" {
 		return usual, nil
@@ -350,13 +349,11 @@ func (s *Server) moment(q map[string]string, name string, usual int64) (int64, e
 	return 0, rest.Invalid("%s is a time such as 2026-11-20T16:00:00Z, or how long ago, such as 90m, 24h or 7d.", name)
 }
 
-// instant is a time in JSON: UTC, RFC 3339, in milliseconds; 0 is null.
-type instant int64
-
-// MarshalJSON writes the time.
-func (t instant) MarshalJSON() ([]byte, error) {
-	if t == 0 {
-		return []byte("null"), nil
+// moment is a time for an answer; 0 is none.
+func moment(ms int64) *time.Time {
+	if ms == 0 {
+		return nil
 	}
-	return json.Marshal(time.UnixMilli(int64(t)).UTC().Format("2006-01-02T15:04:05.000Z"))
+	t := time.UnixMilli(ms).UTC()
+	return &t
 }

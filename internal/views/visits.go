@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 	"unicode/utf8"
 
 	"github.com/lockstep-run/lockstep/internal/engine"
@@ -23,15 +24,15 @@ const (
 
 // Visit is one state entry of an execution.
 type Visit struct {
-	ID        int64   `json:"id"`   // of its StateEntered event: it stays
-	Path      string  `json:"path"` // "Each ticket#3/Enrich#2/Cool down": with iterations and branches
-	Node      string  `json:"node"` // the same in the definition, where a Map has #0 alone
-	State     string  `json:"state"`
-	Type      string  `json:"type"`
-	Branch    *int32  `json:"branch,omitempty"`    // the innermost
-	Iteration *int32  `json:"iteration,omitempty"` // the innermost
-	EnteredAt instant `json:"entered_at"`
-	ExitedAt  instant `json:"exited_at"` // null: not yet
+	ID        int64      `json:"id"`   // of its StateEntered event: it stays
+	Path      string     `json:"path"` // "Each ticket#3/Enrich#2/Cool down": with iterations and branches
+	Node      string     `json:"node"` // the same in the definition, where a Map has #0 alone
+	State     string     `json:"state"`
+	Type      string     `json:"type"`
+	Branch    *int32     `json:"branch,omitempty"`    // the innermost
+	Iteration *int32     `json:"iteration,omitempty"` // the innermost
+	EnteredAt *time.Time `json:"entered_at"`
+	ExitedAt  *time.Time `json:"exited_at"` // null: not yet
 	// Status is running, waiting, retrying, succeeded, caught, failed or aborted.
 	Status string `json:"status"`
 	// WaitingFor is timer, callback, task, child, activity, map_run, agent or
@@ -56,18 +57,18 @@ type Visit struct {
 
 // Attempt is one try of a visit.
 type Attempt struct {
-	N         int     `json:"n"` // from 1 on
-	StartedAt instant `json:"started_at"`
-	EndedAt   instant `json:"ended_at"`
-	Status    string  `json:"status"` // running, succeeded, failed, timed_out or aborted
-	Resource  string  `json:"resource,omitempty"`
-	Worker    string  `json:"worker,omitempty"` // of an activity
-	Error     string  `json:"error,omitempty"`
-	Cause     string  `json:"cause,omitempty"`
-	Timeout   int64   `json:"timeout_seconds,omitempty"`
-	Heartbeat int64   `json:"heartbeat_seconds,omitempty"`
-	Redrive   int64   `json:"redrive"`
-	Event     int64   `json:"event"` // that began it
+	N         int        `json:"n"` // from 1 on
+	StartedAt *time.Time `json:"started_at"`
+	EndedAt   *time.Time `json:"ended_at"`
+	Status    string     `json:"status"` // running, succeeded, failed, timed_out or aborted
+	Resource  string     `json:"resource,omitempty"`
+	Worker    string     `json:"worker,omitempty"` // of an activity
+	Error     string     `json:"error,omitempty"`
+	Cause     string     `json:"cause,omitempty"`
+	Timeout   int64      `json:"timeout_seconds,omitempty"`
+	Heartbeat int64      `json:"heartbeat_seconds,omitempty"`
+	Redrive   int64      `json:"redrive"`
+	Event     int64      `json:"event"` // that began it
 }
 
 // Payload is an input or output. Of a long one Text is the beginning, or missing
@@ -298,7 +299,7 @@ func (f *fold) pick(limit int, cursor int64, order string, wanted func(int32) bo
 func (s *Server) row(f *fold, v int32, of *found) Visit {
 	x := &f.visits[v]
 	row := Visit{
-		ID: x.first, State: x.state.name, Type: x.state.kind, EnteredAt: instant(x.entered), ExitedAt: instant(x.exited),
+		ID: x.first, State: x.state.name, Type: x.state.kind, EnteredAt: moment(x.entered), ExitedAt: moment(x.exited),
 		Status: x.now().String(), WaitingFor: waitNames[x.waits], Attempts: make([]Attempt, 0, len(x.attempts)),
 		Error: x.error, Cause: x.cause, CauseTruncated: x.causeCut, FirstEvent: x.first, LastEvent: x.last,
 		Redrive: x.redrive, MapRun: x.mapRun, Items: x.length, Child: x.child,
@@ -310,7 +311,7 @@ func (s *Server) row(f *fold, v int32, of *found) Visit {
 	for i := range x.attempts {
 		a := &x.attempts[i]
 		row.Attempts = append(row.Attempts, Attempt{
-			N: i + 1, StartedAt: instant(a.started), EndedAt: instant(a.ended), Status: a.status.String(), Resource: a.resource, Worker: a.worker,
+			N: i + 1, StartedAt: moment(a.started), EndedAt: moment(a.ended), Status: a.status.String(), Resource: a.resource, Worker: a.worker,
 			Error: a.error, Cause: a.cause, Timeout: a.timeout, Heartbeat: a.heartbeat, Redrive: a.redrive, Event: a.event,
 		})
 	}
@@ -417,7 +418,7 @@ func (s *Server) price(ctx context.Context, x *found, rows []Visit) error {
 		several := false
 		for j := range rows {
 			r := &rows[j]
-			if r.State == u.State && int64(r.EnteredAt) <= u.At && (r.ExitedAt == 0 || u.At <= int64(r.ExitedAt)) {
+			if r.State == u.State && r.EnteredAt.UnixMilli() <= u.At && (r.ExitedAt == nil || u.At <= r.ExitedAt.UnixMilli()) {
 				several = several || at != nil
 				at = r
 			}
