@@ -6,7 +6,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link, Navigate, Outlet, useNavigate, useRouterState } from '@tanstack/react-router';
 import { Suspense, useEffect, useState } from 'react';
 import { displayName, sessionQuery, signOut } from '../api/session.ts';
-import { openStream, useStreamState } from '../api/stream/client.ts';
+import { openStream, useNewerServer, useStreamState } from '../api/stream/client.ts';
 import { waitingReviews } from '../api/reviews.ts';
 import { ErrorState } from '../kit/ErrorState.tsx';
 import { Kbd } from '../kit/Kbd.tsx';
@@ -90,6 +90,7 @@ function Inside() {
           </Tooltip>
         </div>
       )}
+      <NewerServer />
       <main id="content" tabIndex={-1} className={css.main}>
         <Suspense fallback={null}>
           <Outlet />
@@ -150,6 +151,21 @@ function LiveChip() {
       </span>
     </Tooltip>
   );
+}
+
+/** Offers a reload to a page that is older than the server. */
+function NewerServer() {
+  const newer = useNewerServer();
+  useEffect(() => {
+    if (!newer) return;
+    notifications.show({
+      id: 'newer',
+      title: shell.newerTitle,
+      autoClose: false,
+      message: <>{shell.newerText} <UnstyledButton className={css.reload} onClick={() => location.reload()}>{shell.reload}</UnstyledButton></>,
+    });
+  }, [newer]);
+  return null;
 }
 
 function ReviewBell() {

@@ -7,7 +7,14 @@ export type { StreamEvent, StreamState };
 
 type Hearer = (event: StreamEvent) => void;
 
+/** All that the console wants to hear of. */
+const topics = [
+  'execution', 'visit', 'maprun', 'task', 'agent', 'review', 'attempt', 'deliverable', 'comment', 'project', 'user', 'wakeup', 'usage', 'budget', 'notification',
+];
+
 let state: StreamState = { is: 'reconnecting' };
+let build = '';
+let newer = false;
 const hearers = new Set<Hearer>();
 const watchers = new Set<() => void>();
 let retry: () => void = () => {};
@@ -19,6 +26,15 @@ function changed(now: StreamState): void {
 }
 
 function heard(event: StreamEvent): void {
+  if (event.type === 'hello') {
+    const told = (event.data as { build?: string } | null)?.build ?? '';
+    if (build && told && told !== build && !newer) {
+      newer = true;
+      for (const watch of watchers) watch();
+    }
+    build ||= told;
+    return;
+  }
   for (const hear of hearers) hear(event);
 }
 
@@ -26,7 +42,7 @@ function heard(event: StreamEvent): void {
 export function openStream(): void {
   if (started) return;
   started = true;
-  const url = new URL(apiPath('/events/stream'), document.baseURI).href;
+  const url = new URL(apiPath('/events/stream'), document.baseURI).href + `?topics=${topics.join(',')}`;
   if (typeof SharedWorker === 'undefined') {
     openAlone(url);
   } else {
@@ -111,5 +127,16 @@ export function useStreamState(): StreamState {
       return () => watchers.delete(watch);
     },
     () => state,
+  );
+}
+
+/** The server is another build than when this page was loaded: a reload brings its console. */
+export function useNewerServer(): boolean {
+  return useSyncExternalStore(
+    (watch) => {
+      watchers.add(watch);
+      return () => watchers.delete(watch);
+    },
+    () => newer,
   );
 }

@@ -10,7 +10,6 @@ const apart = 1000;
  */
 export const staleBy: readonly (readonly [prefix: string, keys: readonly string[]])[] = [
   ['execution.', ['executions', 'execution', 'machines']],
-  ['visit.', ['visits', 'totals']],
   ['maprun.', ['mapruns', 'maprun']],
   ['task.', ['tasks', 'task', 'activity', 'reviews', 'agents', 'agent']],
   ['review.', ['reviews', 'review', 'tasks', 'task', 'activity']],
@@ -30,21 +29,22 @@ export const staleBy: readonly (readonly [prefix: string, keys: readonly string[
 export function keepFresh(client: QueryClient): () => void {
   const due = new Map<string, ReturnType<typeof setTimeout>>();
   const last = new Map<string, number>();
+  // '' is everything: a server under load may ask for that again and again.
   const refresh = (kind: string) => {
     if (due.has(kind)) return;
-    const wait = Math.max(0, (last.get(kind) ?? 0) + apart - Date.now());
+    const wait = Math.max(0, (last.get(kind) ?? 0) + (kind === '' ? 3 * apart : apart) - Date.now());
     due.set(
       kind,
       setTimeout(() => {
         due.delete(kind);
         last.set(kind, Date.now());
-        void client.invalidateQueries({ queryKey: [kind] });
+        void client.invalidateQueries(kind === '' ? undefined : { queryKey: [kind] });
       }, wait),
     );
   };
   const stop = listen((event: StreamEvent) => {
     if (event.type === 'resync') {
-      void client.invalidateQueries();
+      refresh('');
       return;
     }
     for (const [prefix, kinds] of staleBy) {

@@ -8,6 +8,7 @@ export type FromWorker = { is: 'event'; event: StreamEvent } | { is: 'state'; st
 const ports = new Set<MessagePort>();
 let reader: StreamReader | undefined;
 let state: StreamState = { is: 'reconnecting' };
+let hello: StreamEvent | undefined;
 
 function tell(message: FromWorker): void {
   for (const port of ports) port.postMessage(message);
@@ -16,7 +17,10 @@ function tell(message: FromWorker): void {
 function open(url: string): void {
   reader?.close();
   reader = new StreamReader(url, {
-    event: (event) => tell({ is: 'event', event }),
+    event: (event) => {
+      if (event.type === 'hello') hello = event;
+      tell({ is: 'event', event });
+    },
     state: (now) => {
       state = now;
       tell({ is: 'state', state });
@@ -40,6 +44,7 @@ function open(url: string): void {
       ports.add(port);
       if (!reader || state.is === 'off') open(data.url);
       port.postMessage({ is: 'state', state } satisfies FromWorker);
+      if (hello) port.postMessage({ is: 'event', event: hello } satisfies FromWorker);
     }
   };
   port.start();

@@ -73,7 +73,7 @@ export class StreamReader {
   private lastId = '';
   private closed = false;
   private offlineSince = 0;
-  private readonly url: string;
+  private url: string;
   private readonly to: Listener;
   private wake: () => void = () => {};
 
@@ -133,6 +133,11 @@ export class StreamReader {
     const headers: Record<string, string> = { Accept: 'text/event-stream' };
     if (this.lastId) headers['Last-Event-ID'] = this.lastId;
     const answer = await fetch(this.url, { headers, credentials: 'same-origin', cache: 'no-store', signal: this.aborted.signal });
+    if (answer.status === 400 && this.url.includes('?')) {
+      // A server that is older than the page knows fewer topics.
+      this.url = this.url.replace(/\?.*/, '');
+      throw new Error('parameters refused');
+    }
     if (answer.status === 401 || answer.status === 403 || answer.status === 404) throw new NoStream();
     if (!answer.ok || !answer.body) throw new Error(`status ${answer.status}`);
     opened();
