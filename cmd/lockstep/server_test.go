@@ -16,7 +16,7 @@ import (
 	"github.com/lockstep-run/lockstep/internal/task/model"
 )
 
-func testSettings(t *testing.T, dir string) settings {
+func testSettings(t testing.TB, dir string) settings {
 	return settings{
 		listen: "127.0.0.1:0", data: dir, scheme: arn.Default, log: slog.New(slog.DiscardHandler),
 		fatal: func(err error) { t.Error(err) },
