@@ -11,6 +11,7 @@ import (
 	"github.com/lockstep-run/lockstep/internal/openapi"
 	"github.com/lockstep-run/lockstep/internal/schedule"
 	"github.com/lockstep-run/lockstep/internal/trigger"
+	"github.com/lockstep-run/lockstep/internal/views"
 )
 
 // apiDocument describes all that is below /api/v1. A test holds it against the
@@ -29,7 +30,7 @@ func apiDocument() openapi.Document {
 		Title: "Lockstep", Version: "1",
 		Description: "The REST API of Lockstep: the board of agents and people, and what starts and pays for executions. " +
 			"Executions themselves have AWS's API, at /. Bodies have no members that are not known.",
-		Routes: slices.Concat(one, auth.Table(), boardapi.Routes(), ledger.Routes(), schedule.Routes(), trigger.Routes(), connection.Routes()),
+		Routes: slices.Concat(one, auth.Table(), boardapi.Routes(), ledger.Routes(), schedule.Routes(), trigger.Routes(), views.Routes(), connection.Routes()),
 		Enums:  boardapi.Enums(),
 	}
 }

@@ -188,7 +188,9 @@ var bodies = map[string]string{
 	"POST /api/v1/tokens":                `{"name":"n"}`, "POST /api/v1/access-keys": `{"name":"n"}`, "POST /api/v1/service-keys": `{"scopes":["read"]}`,
 	"PUT /api/v1/projects/{project}/members/{user}": `{"role":"viewer"}`,
 	"POST /api/v1/session":                          `{"who":"?"}`, "POST /api/v1/bootstrap": `{"token":"x"}`,
-	"POST /api/v1/blobs": "bytes",
+	"POST /api/v1/blobs":                   "bytes",
+	"POST /api/v1/agents/{agent}/messages": `{"body":"b"}`, "POST /api/v1/templates": `{"project":"WEB","name":"t%d","task":{"title":"t"}}`,
+	"POST /api/v1/recurring": `{"project":"WEB","name":"r%d","expression":"rate(1 day)","task":{"title":"t"}}`,
 }
 
 // fresh makes a task in the state that a route is about, and says its key, the

@@ -176,6 +176,9 @@ var Routes = func() map[string]rule {
 		POST callbacks/{id}/failure
 	`)
 	add(right(Manage), `
+		PUT    agents/{agent}/connection
+		POST   agents/{agent}/connect-kit
+		POST   agents/discover
 		GET    service-keys
 		POST   service-keys
 		DELETE service-keys/{key}
