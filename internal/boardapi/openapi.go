@@ -1,6 +1,7 @@
 package boardapi
 
 import (
+	"encoding/json"
 	"reflect"
 
 	"github.com/lockstep-run/lockstep/internal/connect"
@@ -165,6 +166,15 @@ func Routes() []openapi.Route {
 	add("POST reviews/decisions", "Decide several reviews, each by itself", decisionsBody{}, openapi.Object{"results": []decisionResult{}})
 	add("POST reviews/{review}/delegate", "Pass a review on", delegateBody{}, &control.Review{})
 	add("POST reviews/{review}/snooze", "Hide a review from one's own inbox for a time", snoozeBody{}, nil)
+
+	add("GET callbacks", "List tasks of executions that wait for a token", nil, openapi.List("callbacks", openapi.Object{}), paged())
+	add("POST callbacks/{id}/success", "Answer a callback", struct {
+		Output json.RawMessage `json:"output"`
+	}{}, nil)
+	add("POST callbacks/{id}/failure", "Fail a callback", struct {
+		Error string `json:"error,omitempty"`
+		Cause string `json:"cause,omitempty"`
+	}{}, nil)
 
 	feed := []openapi.Param{{Name: "after", Kind: "integer", Description: "the sequence number of an event"}, project, {Name: "task"},
 		{Name: "type", Description: "types, with commas between them; * at the end stands for the rest"}}
