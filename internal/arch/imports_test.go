@@ -92,7 +92,6 @@ var layers = []struct {
 	{"internal/console", nil, "it serves files; what they ask for they ask the API like everybody else"},
 	{"internal/mcp", []string{"internal/control", "internal/cost", "internal/feed", "internal/ledger", "internal/rest"},
 		"a door to the board for models: what may be done the board decides, and who calls is told to it"},
-	{"internal/views", []string{"asl/...", "internal/arn", "internal/engine", "internal/feed", "internal/rest", "internal/store"},
 	{"internal/views", []string{"asl/...", "internal/arn", "internal/engine", "internal/feed", "internal/openapi", "internal/rest", "internal/store"},
 		"views are made of what is kept; they declare what they need of those who run executions"},
 	{"internal/sim", []string{"asl/...", "internal/arn", "internal/engine", "internal/store/...", "internal/task", "internal/worker"},
