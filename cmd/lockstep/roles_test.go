@@ -259,6 +259,10 @@ func (w *team) fill(pattern string) (method, path, lease string) {
 // since the task is another's), - not there for the caller, or not there at all. A route that the table does not know fails the test: say in
 // internal/auth/rights.go who may come to it, add it to the table with
 // UPDATE=1 go test ./cmd/lockstep -run TestWhoMay, and read what that wrote.
+//
+// What is forged has tests elsewhere: CSRF tokens, origins and AWS signatures in
+// internal/auth, webhooks' signatures in internal/trigger (TestSignatures), leases
+// in internal/control (TestLeases).
 func TestWhoMay(t *testing.T) {
 	t.Parallel()
 	w := openTeam(t)

@@ -216,7 +216,7 @@ func requireLoopback(address string) error {
 	if isLoopback(host) {
 		return nil
 	}
-	return usageError("--listen %s: this server has no sign-in, so it only listens on this machine; use 127.0.0.1, [::1] or localhost", address)
+	return usageError("--listen %s: this server has no sign-in, so it only listens on this machine; use 127.0.0.1, [::1] or localhost, or lockstep serve, which has one", address)
 }
 
 func isLoopback(host string) bool {

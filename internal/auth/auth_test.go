@@ -83,6 +83,9 @@ func start(t *testing.T) *world {
 		Now: func() time.Time { return w.now }, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 	w.open()
+	if res := w.call(nil, "GET", "session", ""); !strings.Contains(textOf(res), `"setup":true`) {
+		t.Errorf("a new server answers %s", res.Status)
+	}
 	link, err := w.auth.OwnerLink(t.Context(), false)
 	if err != nil {
 		t.Fatal(err)
@@ -108,6 +111,11 @@ func (w *world) open() {
 		return strings.Contains(r.Header.Get("Authorization")+r.URL.RawQuery, "s3")
 	}
 	w.gate = w.auth.Gate(auth.Doors{Mux: mux, IsS3: isS3, MaxBody: 1 << 20}, mux)
+}
+
+func textOf(res *http.Response) string {
+	text, _ := io.ReadAll(res.Body)
+	return string(text)
 }
 
 func tokenOf(l *auth.Link) string {

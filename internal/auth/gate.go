@@ -37,7 +37,11 @@ type gate struct {
 
 // develop is the gate of a developer's server.
 func (g *gate) develop(w http.ResponseWriter, r *http.Request) {
-	if rule := g.ruleOf(r); isAPI(r) && rule != ownKey && rule != open {
+	if !isAPI(r) {
+		g.next.ServeHTTP(w, r)
+		return
+	}
+	if rule := g.ruleOf(r); rule != ownKey && rule != open {
 		if !rest.IsLocal(r) {
 			rest.Fail(w, forbidden("This is for this machine only; use http://127.0.0.1 or http://localhost."))
 			return

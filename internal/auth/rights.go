@@ -36,11 +36,11 @@ var Routes = func() map[string]rule {
 		}
 	}
 	add(open, `
+		GET  session
 		POST session
 		POST bootstrap
 	`)
 	add(known, `
-		GET    session
 		DELETE session
 		GET    openapi.json
 		GET    users

@@ -281,6 +281,26 @@ type roles struct {
 	Projects  map[string]control.Role `json:"projects,omitempty"` // by key, where they say more
 }
 
+// showSession says who calls, or to nobody whether there is anybody yet: details
+// has setup then, and a page can say that the first owner has a link.
+func (a *Auth) showSession(r *http.Request) (any, error) {
+	p, err := a.Identify(r)
+	var known *rest.Error
+	if errors.As(err, &known) && known.Status == http.StatusUnauthorized && r.Header.Get("Authorization") == "" {
+		there, err := a.anybody(r.Context())
+		if err != nil {
+			return nil, err
+		}
+		refused := *known
+		refused.Details = map[string]any{"setup": !there}
+		return nil, &refused
+	}
+	if err != nil {
+		return nil, err
+	}
+	return a.describe(r.Context(), p)
+}
+
 // describe says who a principal is.
 func (a *Auth) describe(ctx context.Context, p *Principal) (*sessionView, error) {
 	v := &sessionView{Rights: []Right{}, CSRF: p.csrf, Dev: !a.cfg.SignIn}

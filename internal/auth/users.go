@@ -52,7 +52,7 @@ func (a *Auth) Register(mux *http.ServeMux) {
 	}
 	open("POST /api/v1/session", a.signIn)
 	open("POST /api/v1/bootstrap", a.bootstrap)
-	known("GET /api/v1/session", func(r *http.Request, p *Principal) (any, error) { return a.describe(r.Context(), p) })
+	open("GET /api/v1/session", a.showSession)
 	known("DELETE /api/v1/session", a.signOut)
 	known("GET /api/v1/sessions", a.sessions)
 	known("DELETE /api/v1/sessions/{session}", a.endSession)
