@@ -262,7 +262,7 @@ func (w *team) fill(pattern string) (method, path, lease string) {
 //
 // What is forged has tests elsewhere: CSRF tokens, origins and AWS signatures in
 // internal/auth, webhooks' signatures in internal/trigger (TestSignatures), leases
-// in internal/control (TestLeases).
+// in internal/control (TestALostLease).
 func TestWhoMay(t *testing.T) {
 	t.Parallel()
 	w := openTeam(t)
