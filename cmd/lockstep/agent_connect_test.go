@@ -3,10 +3,13 @@ package main
 import (
 	"bytes"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -146,5 +149,82 @@ func TestConnectOpenClaw(t *testing.T) {
 	}
 	if a := agentAt(t, srv.url, "third"); a.Runtime != "openclaw" || !a.Push {
 		t.Errorf("imported: %+v", a.Agent)
+	}
+}
+
+// TestPageOfAgents runs docs/agents.md, line by line. Claude Code and Codex are
+// played by scripts that print what those print.
+func TestPageOfAgents(t *testing.T) {
+	for _, tool := range []string{"sh", "sed", "python3"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skip(err)
+		}
+	}
+	page, err := os.ReadFile("../../docs/agents.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, bin := t.TempDir(), t.TempDir()
+	for name, script := range map[string]string{
+		"claude": `grep -q 'board task WEB-2' || exit 9
+			echo '{"type":"result","subtype":"success","is_error":false,"result":"The build is fixed.","session_id":"s","total_cost_usd":0.01,"usage":{"input_tokens":4,"output_tokens":50}}'`,
+		"codex": `grep -q 'board task WEB-3' || exit 9
+			echo '{"type":"thread.started","thread_id":"t"}'
+			echo '{"type":"item.completed","item":{"id":"item_0","type":"agent_message","text":"The tests are fixed."}}'
+			echo '{"type":"turn.completed","usage":{"input_tokens":10,"cached_input_tokens":4,"output_tokens":5}}'`,
+	} {
+		if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener.Close()
+	srv := openTest(t, t.TempDir())
+	script := "set -eux\n"
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(page), -1) {
+		script += block[1]
+	}
+	script += "until grep -q 'woken: assigned WEB-4' clerk.log; do sleep 0.1; done\nkill $!\n"
+	script = strings.ReplaceAll(script, ":9090", ":"+port)
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", script)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "LOCKSTEP_URL="+srv.url, "PORT="+port, "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if !strings.Contains(string(out), "greeting world") {
+		t.Errorf("the script was not heard:\n%s", out)
+	}
+	c := &restClient{url: srv.url}
+	for key, want := range map[string]string{"WEB-1": "Hello, world", "WEB-2": "The build is fixed.", "WEB-3": "The tests are fixed."} {
+		if v := waitFor(t, c, key, control.InReview); v.Task.Summary != want {
+			t.Errorf("%s: %q, want %q", key, v.Task.Summary, want)
+		}
+	}
+}
+
+// The commands of docs/openclaw.md are those of the kit, which a test runs with a
+// real gateway.
+func TestPageOfOpenClaw(t *testing.T) {
+	page, err := os.ReadFile("../../docs/openclaw.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kit, err := connect.Make(connect.In{Runtime: "openclaw", Agent: "writer", AgentID: "writer", URL: "http://x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range kit.Steps[:2] {
+		if !strings.Contains(string(page), "$ "+s.Command+"\n") {
+			t.Errorf("the page does not have %q", s.Command)
+		}
 	}
 }
