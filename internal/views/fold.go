@@ -55,6 +55,7 @@ type visit struct {
 	status          status
 	waits           waits
 	failed          bool // the newest outcome of the state was a failure
+	over            bool // a Parallel or Map whose attempt has failed, and that has not said so: it may be tried again
 	redrive         int64
 	attempts        []attempt
 	error           string
@@ -186,6 +187,7 @@ func (f *fold) take(e *engine.HistoryEvent) int32 {
 		v := f.named(e)
 		if v >= 0 {
 			f.failure(v, e, failed)
+			f.branchOver(v, true)
 		}
 		return v
 
@@ -202,6 +204,9 @@ func (f *fold) take(e *engine.HistoryEvent) int32 {
 	case engine.MapIterationFailedType, engine.MapIterationAbortedType:
 		if s := f.iteration(e); s >= 0 {
 			f.close(s, e, f.visitAt(f.before(e)))
+			if e.Type == engine.MapIterationFailedType {
+				f.visits[f.scopes[s].owner].over = true
+			}
 		}
 		return -1
 	case engine.ParallelStateStartedType, engine.MapStateStartedType:
@@ -235,6 +240,7 @@ func (f *fold) enter(e *engine.HistoryEvent) int32 {
 		x := &f.visits[v]
 		x.failed, x.error, x.cause = true, p.error, p.cause
 		f.finish(v, e, failed)
+		f.branchOver(v, true)
 	}
 	return v
 }
@@ -251,6 +257,7 @@ func (f *fold) exit(e *engine.HistoryEvent) int32 {
 		f.close(s, e, -1)
 	}
 	if x.failed {
+		f.branchOver(v, false)
 		f.finish(v, e, caught)
 	} else {
 		f.outcome(v, e, succeeded)
@@ -278,6 +285,9 @@ func (f *fold) finish(v int32, e *engine.HistoryEvent, s status) {
 // close ends what a scope is in the middle of. The visit cause is what has failed.
 func (f *fold) close(s int32, e *engine.HistoryEvent, cause int32) {
 	v := f.scopes[s].current
+	if i := slices.Index(f.redo, v); i >= 0 && v >= 0 {
+		f.redo = slices.Delete(f.redo, i, i+1) // given up before it was done again
+	}
 	if v < 0 || f.visits[v].end != 0 {
 		return
 	}
@@ -400,7 +410,7 @@ func (f *fold) begin(e *engine.HistoryEvent) int32 {
 	}
 	f.try(v, e)
 	x = &f.visits[v]
-	x.scopes, x.items, x.length = nil, nil, e.Length
+	x.scopes, x.items, x.length, x.over = nil, nil, e.Length, false
 	return v
 }
 
@@ -471,13 +481,26 @@ func (f *fold) containerFailed(e *engine.HistoryEvent) int32 {
 	}
 	f.outcome(v, e, failed)
 	f.finish(v, e, failed)
+	f.visits[v].over = false
+	f.branchOver(v, true)
 	return v
+}
+
+// branchOver notes whether the Parallel that a state is directly in has failed with
+// the state. It has unless the failure is caught.
+func (f *fold) branchOver(v int32, over bool) {
+	if owner := f.scopes[f.visits[v].scope].owner; owner >= 0 && f.visits[owner].state.kind == "Parallel" {
+		f.visits[owner].over = over
+	}
 }
 
 // abandoned closes what a failed Parallel gives up. What a Map gives up is closed
 // by iteration.
 func (f *fold) abandoned(e *engine.HistoryEvent) {
 	cause := f.before(e)
+	if v := f.visitAt(cause); e.Type == engine.TaskStateAbortedType && v >= 0 && f.visits[v].failed && f.visits[v].causeAt == e.Previous {
+		f.branchOver(v, true) // a task is given up for its own failure when that is its branch's
+	}
 	v := f.climb(e, func(x *visit) bool { return x.end == 0 && (x.state.kind == "Parallel" || x.state.kind == "Map") })
 	if v < 0 || f.visits[v].state.kind == "Map" || f.visitAt(cause) == v {
 		return
@@ -574,12 +597,17 @@ func (f *fold) branch(v, index int32) int32 {
 // named finds the visit of the state that an event names.
 func (f *fold) named(e *engine.HistoryEvent) int32 {
 	if e.Previous == f.redriven && f.redriven != 0 {
+		oldest := -1 // timers that are due at once fire in the order of their scopes
 		for i, v := range f.redo {
-			if f.visits[v].state.name == e.Name {
-				f.redo = slices.Delete(f.redo, i, i+1)
-				f.reopen(v)
-				return v
+			if f.visits[v].state.name == e.Name && (oldest < 0 || f.visits[v].scope < f.visits[f.redo[oldest]].scope) {
+				oldest = i
 			}
+		}
+		if oldest >= 0 {
+			v := f.redo[oldest]
+			f.redo = slices.Delete(f.redo, oldest, oldest+1)
+			f.reopen(v)
+			return v
 		}
 	}
 	for v := f.visitAt(f.before(e)); v >= 0; v = f.scopes[f.visits[v].scope].owner {
@@ -674,7 +702,7 @@ func (f *fold) again(s int32) {
 	switch {
 	case x.status == succeeded || x.status == caught:
 		return
-	case len(x.scopes) > 0 && !f.allDone(x):
+	case len(x.scopes) > 0 && !x.over && !f.allDone(x):
 		f.reopen(v)
 		for _, inner := range f.visits[v].scopes {
 			f.again(inner)
