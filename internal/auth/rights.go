@@ -50,6 +50,8 @@ var Routes = func() map[string]rule {
 		GET    projects/{project}
 		PATCH  projects/{project}
 		GET    projects/{project}/members
+		GET    projects/{project}/counts
+		GET    projects/{project}/dependencies
 		GET    agents
 		POST   agents
 		GET    agents/{agent}
@@ -89,6 +91,7 @@ var Routes = func() map[string]rule {
 		PATCH  recurring/{recurring}
 		DELETE recurring/{recurring}
 		GET    tasks/{task}/why
+		GET    tasks/{task}/dependencies
 		GET    tasks/{task}/attempts
 		GET    tasks/{task}/handoffs
 		POST   tasks/{task}/assign

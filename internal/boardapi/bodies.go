@@ -96,7 +96,8 @@ type dependencyBody struct {
 }
 
 type commentBody struct {
-	Body string `json:"body"`
+	Body   string          `json:"body"`
+	Anchor *control.Anchor `json:"anchor,omitempty"` // the line of a deliverable that it is about
 }
 
 type deliverableBody struct {

@@ -71,6 +71,8 @@ func Routes() []openapi.Route {
 		Policies *control.Policies `json:"policies,omitempty"`
 	}{}, &control.Project{})
 
+	add("GET projects/{project}/counts", "Count the tasks of a project by state", nil, openapi.Object{"counts": map[string]int{}})
+	add("GET projects/{project}/dependencies", "Draw what of a project waits for what", nil, &control.Graph{})
 	add("GET users", "List users", nil, openapi.List("users", &control.Person{}), paged())
 	add("GET agents", "List agents with their statuses", nil, openapi.List("agents", control.AgentRow{}),
 		paged(project, openapi.Param{Name: "status", Enum: []string{"retired", "paused", "never_seen", "offline", "blocked", "working", "idle"}}))
@@ -110,12 +112,14 @@ func Routes() []openapi.Route {
 		openapi.Param{Name: "parent"},
 		openapi.Param{Name: "updated_since", Description: "a time in RFC 3339"},
 		openapi.Param{Name: "q", Description: "words of key, title, labels and description"},
-		openapi.Param{Name: "sort", Enum: []string{"priority", "rank", "updated"}}))
+		openapi.Param{Name: "sort", Enum: []string{"priority", "rank", "updated"}},
+		openapi.Param{Name: "cards", Description: "1: with what a board shows of each task"}))
 	add("POST tasks", "Make a task", control.NewTask{}, &control.Task{})
 	add("GET tasks/{task}", "Show a task with all that belongs to it", nil, &control.View{})
 	add("PATCH tasks/{task}", "Change what a task says", control.UpdateTask{}, &control.Task{})
 	add("DELETE tasks/{task}", "Delete a task that was never claimed or has ended", nil, nil)
 	add("GET tasks/{task}/why", "Say what keeps a task from moving", nil, openapi.Object{"why": []string{}})
+	add("GET tasks/{task}/dependencies", "Show what a task waits for, and what waits for it", nil, &control.Graph{})
 	add("GET tasks/{task}/attempts", "List a task's attempts", nil, openapi.List("attempts", &control.Attempt{}), paged())
 	add("POST tasks/{task}/assign", "Give a task to an agent or a user", assignBody{}, &control.Task{})
 	add("POST tasks/{task}/unassign", "Put a task back into the inbox", nil, &control.Task{})
@@ -161,7 +165,7 @@ func Routes() []openapi.Route {
 		openapi.Param{Name: "mine", Description: "1: the caller's inbox, with the task of each review and how much waits behind it"},
 		project, openapi.Param{Name: "status", Description: "pending (unless said), closed, or one that a review ends with"}, openapi.Param{Name: "kind"}))
 	add("POST reviews", "Ask for a decision", reviewBody{}, &control.Review{}, lease)
-	add("GET reviews/{review}", "Show a review", nil, &control.Review{})
+	add("GET reviews/{review}", "Show a review with what is to be known to decide it", nil, control.ReviewDetail{})
 	add("POST reviews/{review}/decision", "Decide a review", control.Decision{}, &control.Review{})
 	add("POST reviews/decisions", "Decide several reviews, each by itself", decisionsBody{}, openapi.Object{"results": []decisionResult{}})
 	add("POST reviews/{review}/delegate", "Pass a review on", delegateBody{}, &control.Review{})

@@ -81,6 +81,7 @@ func (a *API) Register(mux *http.ServeMux, stopping context.Context) {
 	a.registerReviews(handle)
 	a.registerConnect(handle)
 	a.registerCallbacks(handle)
+	a.registerDesk(handle)
 
 	handle("GET /api/v1/activity", a.activity)
 	mux.Handle("GET /api/v1/events", rest.Local(a.events(stopping)))
@@ -200,7 +201,7 @@ func (a *API) registerReviews(handle func(string, func(*request) (any, error))) 
 		return a.board.RequestReview(r.Context(), r.call, r.lease(in.LeaseToken), in.NewReview)
 	})
 	handle("GET /api/v1/reviews/{review}", func(r *request) (any, error) {
-		return a.board.Review(r.Context(), r.call, r.PathValue("review"))
+		return a.board.ReviewDetail(r.Context(), r.call, r.PathValue("review"))
 	})
 	handle("POST /api/v1/reviews/{review}/decision", func(r *request) (any, error) {
 		in, err := read[control.Decision](r)

@@ -129,6 +129,9 @@ func (a *API) registerThread(handle func(string, func(*request) (any, error))) {
 		if err != nil {
 			return nil, err
 		}
+		if in.Anchor != nil {
+			return a.board.CommentAt(r.Context(), r.call, r.task(), in.Body, *in.Anchor)
+		}
 		return a.board.Comment(r.Context(), r.call, r.task(), in.Body)
 	})
 	handle("POST /api/v1/comments/{comment}/release", func(r *request) (any, error) {

@@ -13,24 +13,26 @@ import (
 
 // Comment posts to a task's thread. Those whose @name is in it hear of it.
 func (b *Board) Comment(ctx context.Context, c Call, task, body string) (*Comment, error) {
-	return write(ctx, b, c, "comment", func(x *op) (*Comment, error) {
-		t, err := x.see(task)
-		if err != nil {
+	return write(ctx, b, c, "comment", func(x *op) (*Comment, error) { return x.comment(task, body) })
+}
+
+func (x *op) comment(task, body string) (*Comment, error) {
+	t, err := x.see(task)
+	if err != nil {
+		return nil, err
+	}
+	if err := x.need(t.Project, "comment"); err != nil {
+		return nil, err
+	}
+	if strings.TrimSpace(body) == "" || len(body) > maxText {
+		return nil, invalid("a comment has 1 to %d bytes", maxText)
+	}
+	if x.By.isAgent() {
+		if err := x.seen(x.By.id()); err != nil {
 			return nil, err
 		}
-		if err := x.need(t.Project, "comment"); err != nil {
-			return nil, err
-		}
-		if strings.TrimSpace(body) == "" || len(body) > maxText {
-			return nil, invalid("a comment has 1 to %d bytes", maxText)
-		}
-		if x.By.isAgent() {
-			if err := x.seen(x.By.id()); err != nil {
-				return nil, err
-			}
-		}
-		return x.post(t, "message", "", body, "")
-	})
+	}
+	return x.post(t, "message", "", body, "")
 }
 
 // say posts to a task's thread in the course of something else.

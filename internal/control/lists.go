@@ -214,6 +214,7 @@ type TaskQuery struct {
 	UpdatedSince time.Time
 	Q            string // words of key, title, labels or description
 	Sort         Sort   // ByPriority unless said
+	Cards        bool   // with what a board shows of each
 	Page
 }
 
@@ -222,6 +223,7 @@ type TaskQuery struct {
 type TaskRow struct {
 	*Task
 	Gate *Gate `json:"gate,omitempty"` // of tasks that have not begun
+	Card *Card `json:"card,omitempty"` // if it was asked for
 }
 
 // Tasks lists the tasks that the caller may read.
@@ -246,7 +248,13 @@ func (b *Board) Tasks(ctx context.Context, c Call, q TaskQuery) ([]TaskRow, stri
 			}
 			row.Gate = &g
 		}
-		return row, q.Gate == "" || row.Gate != nil && row.Gate.Open == (q.Gate == "open"), nil
+		if q.Gate != "" && (row.Gate == nil || row.Gate.Open != (q.Gate == "open")) {
+			return row, false, nil
+		}
+		if q.Cards {
+			row.Card, err = x.card(t)
+		}
+		return row, true, err
 	})
 	if past && len(rows) == 0 {
 		next = "" // the rest is older still

@@ -439,6 +439,7 @@ type Comment struct {
 	Body     string    `json:"body"`
 	Review   string    `json:"review,omitempty"`
 	Mentions []Mention `json:"mentions,omitempty"`
+	Anchor   *Anchor   `json:"anchor,omitempty"` // the line of a deliverable that it is about
 }
 
 // Mention is an @name that somebody has.

@@ -121,6 +121,9 @@ func (x *op) create(in NewTask) (*Task, error) {
 	if t.MaxAttempts <= 0 {
 		t.MaxAttempts = policies.MaxAttempts
 	}
+	if t.Rank == "" {
+		t.Rank = rankOf(p.Next)
+	}
 	if in.Source != nil {
 		if x.By != System {
 			return nil, refuse(Forbidden, nil, "only the engine binds tasks to executions")
