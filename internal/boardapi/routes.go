@@ -81,6 +81,10 @@ func (a *API) Register(mux *http.ServeMux, stopping context.Context) {
 	a.registerReviews(handle)
 	a.registerConnect(handle)
 	a.registerCallbacks(handle)
+	a.registerUsage(handle)
+	a.registerBudgets(handle)
+	a.registerNotifications(handle)
+	a.registerWebhooks(handle)
 
 	handle("GET /api/v1/activity", a.activity)
 	mux.Handle("GET /api/v1/events", rest.Local(a.events(stopping)))
