@@ -25,6 +25,7 @@ import (
 	"github.com/lockstep-run/lockstep/internal/express"
 	"github.com/lockstep-run/lockstep/internal/feed"
 	"github.com/lockstep-run/lockstep/internal/fn"
+	"github.com/lockstep-run/lockstep/internal/health"
 	"github.com/lockstep-run/lockstep/internal/ledger"
 	"github.com/lockstep-run/lockstep/internal/logs"
 	"github.com/lockstep-run/lockstep/internal/maprun"
@@ -94,6 +95,7 @@ type assembly struct {
 	binding  *binding.Binding // of states to the board
 	ended    atomic.Bool      // a commit has told the board of waits that ended, past the bell
 	notices  *notices.Notices // tells people and webhooks
+	health   *health.Health   // notices quiet failures
 
 	executions executionCounts
 	tokens     tokenCounts
@@ -153,6 +155,7 @@ func (a *assembly) storage(ctx context.Context) (err error) {
 // themselves: those come with the API.
 func (a *assembly) integrations(context.Context) error {
 	a.tasks = task.NewRegistry()
+	a.tasks.Watch(a.taskEnded)
 	local, functions, err := a.srv.openFunctions(a.set, a.tasks)
 	if err != nil {
 		return err
@@ -363,6 +366,7 @@ func (a *assembly) bind() error {
 	a.binding = binding.New(binding.Config{Workspace: boardapi.Workspace, Engine: a.worker, Write: a.bell.Write, URL: a.publicURL})
 	a.happened = append(a.happened, a.binding.Happened)
 	a.notifier()
+	a.watchTasks()
 	board, err := control.New(a.store, a.bell, a.boardConfig())
 	if err != nil {
 		return err
@@ -370,6 +374,7 @@ func (a *assembly) bind() error {
 	a.binding.Connect(board)
 	a.spend.Connect(board)
 	a.notices.Connect(board)
+	a.health.Connect(board)
 	for _, resource := range binding.Resources {
 		a.tasks.Add(resource, a.binding)
 	}
@@ -398,7 +403,7 @@ func (a *assembly) control(ctx context.Context) (err error) {
 	a.board, err = boardapi.New(ctx, boardapi.Config{
 		Store: a.store, Bell: a.bell, Log: a.set.log, Auth: who, Board: a.boardConfig(),
 		Live: a.watched, Build: buildID(), Callbacks: binding.NewCallbacks(a.store, a.worker),
-		Spend: a.spend, Notices: a.notices,
+		Spend: a.spend, Notices: a.notices, Health: a.health,
 	})
 	if err != nil {
 		return err
@@ -413,6 +418,7 @@ func (a *assembly) control(ctx context.Context) (err error) {
 	a.board.Connects(wakeups, a.publicURL)
 	a.runUntilClose(wakeups.Run)
 	a.runUntilClose(a.notices.Run)
+	a.runUntilClose(a.health.Run)
 	return nil
 }
 

@@ -2,14 +2,19 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/lockstep-run/lockstep/internal/config"
+	"github.com/lockstep-run/lockstep/internal/health"
 	"github.com/lockstep-run/lockstep/internal/ledger"
 	"github.com/lockstep-run/lockstep/internal/notices"
 	"github.com/lockstep-run/lockstep/internal/notify"
 	"github.com/lockstep-run/lockstep/internal/spend"
 	"github.com/lockstep-run/lockstep/internal/store"
+	"github.com/lockstep-run/lockstep/internal/task"
+	"github.com/lockstep-run/lockstep/internal/task/gate"
 )
 
 // ledger makes what keeps costs, and what puts them down to work. They write
@@ -44,6 +49,20 @@ func mailServer(c *config.SMTP) (*notify.Mail, error) {
 		}
 	}
 	return m, nil
+}
+
+// watchTasks makes what notices quiet failures, and has it told how tasks end.
+func (a *assembly) watchTasks() {
+	a.health = health.New(health.Config{Workspace: "local", Store: a.store, Write: a.bell.Write, Rings: a.bell.Next, Log: a.set.log})
+}
+
+// taskEnded is told how each task ends.
+func (a *assembly) taskEnded(c *task.Call, result task.Result, err error, took time.Duration) {
+	var failed *task.Error
+	a.health.Outcome(health.Outcome{
+		Machine: machineIn(c.MachineARN), State: c.State, Output: result.Output, Took: took,
+		Failed: err != nil, Refused: errors.As(err, &failed) && failed.Name != nil && *failed.Name == gate.Error,
+	})
 }
 
 // notifier makes what tells people and webhooks of the board's events.

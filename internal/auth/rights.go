@@ -138,6 +138,7 @@ var Routes = func() map[string]rule {
 		POST   webhooks/{webhook}/deliveries/{delivery}/redeliver
 		GET    usage
 		GET    usage/summary
+		GET    agents/{agent}/health
 		GET    usage/deliverables
 		GET    tasks/{task}/cost
 		GET    budgets
@@ -183,6 +184,7 @@ var Routes = func() map[string]rule {
 		GET executions/{arn}/payload
 		GET machines
 		GET machines/{name}/stats
+		GET machines/{name}/health
 		GET mapruns/{arn}/counts
 		GET mapruns/{arn}/cells
 		GET mapruns/{arn}/failures

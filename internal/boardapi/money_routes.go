@@ -2,6 +2,7 @@ package boardapi
 
 import (
 	"github.com/lockstep-run/lockstep/internal/cost"
+	"github.com/lockstep-run/lockstep/internal/health"
 	"github.com/lockstep-run/lockstep/internal/ledger"
 	"github.com/lockstep-run/lockstep/internal/notices"
 	"github.com/lockstep-run/lockstep/internal/notify"
@@ -43,6 +44,10 @@ func moneyRoutes() []openapi.Route {
 		{Pattern: "GET /api/v1/notifications/deliveries", Summary: "List what was sent to your channels, newest first", Query: []openapi.Param{limit},
 			Out: openapi.Object{"deliveries": []notify.Delivery{}}},
 		{Pattern: "POST /api/v1/notifications/test", Summary: "Send a notification to one of your channels", In: testBody{}, Out: openapi.Object{"delivered": true, "message": ""}},
+
+		{Pattern: "GET /api/v1/agents/{agent}/health", Summary: "Say how an agent's work compares with the week before", Out: health.Report{}},
+		{Pattern: "GET /api/v1/machines/{name}/health", Summary: "Say how the tasks of a machine's states compare with the week before",
+			Out: openapi.Object{"machine": "", "states": []stateHealth{}}},
 
 		{Pattern: "GET /api/v1/webhooks", Summary: "List webhooks and how they fare", Out: openapi.Object{"webhooks": []notices.Hook{}}},
 		{Pattern: "POST /api/v1/webhooks", Summary: "Make a webhook; its secret is in this answer alone", In: notices.NewHook{}, Out: madeWebhook{}},

@@ -17,13 +17,16 @@ import (
 
 	"github.com/lockstep-run/lockstep/internal/boardapi"
 	"github.com/lockstep-run/lockstep/internal/control"
+	"github.com/lockstep-run/lockstep/internal/cost"
 	"github.com/lockstep-run/lockstep/internal/feed"
+	"github.com/lockstep-run/lockstep/internal/health"
 	"github.com/lockstep-run/lockstep/internal/ledger"
 	"github.com/lockstep-run/lockstep/internal/notices"
 	"github.com/lockstep-run/lockstep/internal/seal"
 	"github.com/lockstep-run/lockstep/internal/spend"
 	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/store/memory"
+	"github.com/lockstep-run/lockstep/internal/store/sqlite"
 )
 
 // purse is a world whose usage is kept, with a clock for its budgets.
@@ -61,7 +64,8 @@ func openPurse(t *testing.T, st *memory.Store) *purse {
 			return nil
 		},
 	})
-	api, err := boardapi.New(t.Context(), boardapi.Config{Store: st, Bell: bell, Log: log, Spend: p.spend, Notices: p.told,
+	quiet := health.New(health.Config{Workspace: "local", Store: st, Write: bell.Write, Rings: bell.Next, Log: log})
+	api, err := boardapi.New(t.Context(), boardapi.Config{Store: st, Bell: bell, Log: log, Spend: p.spend, Notices: p.told, Health: quiet,
 		Board: control.Config{Budget: p.spend.Blocked, Happened: p.told.Happened}})
 	if err != nil {
 		t.Fatal(err)
@@ -302,6 +306,15 @@ func (p *purse) agentIs(admin, reason string) {
 	}
 }
 
+func TestHealthRoutes(t *testing.T) {
+	p := startPurse(t)
+	writer := p.project()
+	p.want(p.ok(writer, "GET", "agents/writer/health", nil), "[]", "alerts")
+	p.want(p.ok("", "GET", "machines/nightly/health", nil), "nightly", "machine")
+	p.refused(404, "not_found", "", "GET", "agents/nobody/health", nil)
+	p.refused(403, "forbidden", writer, "GET", "machines/nightly/health", nil)
+}
+
 // types lists the events of a kind since the beginning.
 func (p *purse) types(kind string) (list []string) {
 	p.Helper()
@@ -504,4 +517,69 @@ func (p *purse) want(v, want any, path ...string) {
 		want = float64(n)
 	}
 	p.world.want(v, want, path...)
+}
+
+// BenchmarkReport reports usage, alone and 100 at a time, of an agent with a task
+// and a budget.
+func BenchmarkReport(b *testing.B) {
+	for _, n := range []int{1, 100} {
+		b.Run(fmt.Sprint(n, " a call"), func(b *testing.B) {
+			st, err := sqlite.Open(b.TempDir())
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer st.Close()
+			bell := feed.NewBell(&direct{Store: st})
+			var k *spend.Keeper
+			l, err := ledger.Open(b.Context(), ledger.Config{Store: st, Write: bell.Write,
+				Kept: func(ctx context.Context, tx store.Tx, list []store.Usage) error { return k.Kept(ctx, tx, list) }})
+			if err != nil {
+				b.Fatal(err)
+			}
+			k = spend.New(spend.Config{Ledger: l, Workspace: "w", Write: bell.Write, Rings: bell.Next})
+			board, err := control.New(st, bell, control.Config{Budget: k.Blocked})
+			if err != nil {
+				b.Fatal(err)
+			}
+			k.Connect(board)
+			c := control.Call{Workspace: "w", By: control.System, At: time.Now()}
+			_, u, err := board.CreateWorkspace(b.Context(), c, "W", "ann")
+			if err != nil {
+				b.Fatal(err)
+			}
+			ann := c
+			ann.By = control.User(u.ID)
+			_, err = board.CreateProject(b.Context(), ann, control.NewProject{Key: "WEB"})
+			if err != nil {
+				b.Fatal(err)
+			}
+			a, err := board.CreateAgent(b.Context(), c, control.NewAgent{Slug: "writer", Projects: []string{"WEB"}})
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := k.SaveBudget(b.Context(), ann, cost.Budget{ID: "b", Scope: "agent", Name: a.ID, Window: "day", Metric: "tokens", Hard: 1 << 50}); err != nil {
+				b.Fatal(err)
+			}
+			t, err := board.CreateTask(b.Context(), c, control.NewTask{Project: "WEB", Title: "t", Assignee: control.AgentParty(a.ID)})
+			if err != nil {
+				b.Fatal(err)
+			}
+			c.By = control.AgentParty(a.ID)
+			if _, err := board.Claim(b.Context(), c, t.ID); err != nil {
+				b.Fatal(err)
+			}
+			key := 0
+			for b.Loop() {
+				list := make([]spend.Report, n)
+				for i := range list {
+					key++
+					list[i] = spend.Report{Key: fmt.Sprint(key), Provider: "anthropic", Model: "claude-haiku-4-5", Format: "anthropic", Usage: []byte(`{"input_tokens":200,"output_tokens":34}`)}
+				}
+				if got, err := k.Report(b.Context(), c, list); err != nil || got[0].Status != "recorded" || got[0].Task != "WEB-1" {
+					b.Fatal(got, err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(key), "µs/event")
+		})
+	}
 }

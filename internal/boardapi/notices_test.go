@@ -5,15 +5,23 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/lockstep-run/lockstep/internal/control"
+	"github.com/lockstep-run/lockstep/internal/feed"
+	"github.com/lockstep-run/lockstep/internal/notices"
 	"github.com/lockstep-run/lockstep/internal/notify"
+	"github.com/lockstep-run/lockstep/internal/seal"
 	"github.com/lockstep-run/lockstep/internal/store"
+	"github.com/lockstep-run/lockstep/internal/store/sqlite"
 )
 
 // receiver takes what is posted to it.
@@ -334,5 +342,72 @@ func (p *purse) lose(state []byte) {
 	}}}}
 	if err := p.store.Commit(p.Context(), c); err != nil || c.Writes[0].Err != nil {
 		p.Fatal(err, c.Writes[0].Err)
+	}
+}
+
+// BenchmarkNotification is from the change on the board until a person's channel,
+// and a webhook, has heard of it.
+func BenchmarkNotification(b *testing.B) {
+	for _, kind := range []string{"channel", "webhook"} {
+		b.Run(kind, func(b *testing.B) {
+			heard := make(chan struct{}, 1)
+			srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { heard <- struct{}{} }))
+			defer srv.Close()
+			st, err := sqlite.Open(b.TempDir())
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer st.Close()
+			bell := feed.NewBell(&direct{Store: st})
+			n := notices.New(notices.Config{Workspace: "w", Store: st, Write: bell.Write, Rings: bell.Next, Key: seal.At(filepath.Join(b.TempDir(), "key")),
+				Client: http.DefaultClient, Check: func(*url.URL) error { return nil }, URL: func() string { return "" }, Log: slog.New(slog.NewTextHandler(b.Output(), nil))})
+			board, err := control.New(st, bell, control.Config{Happened: n.Happened})
+			if err != nil {
+				b.Fatal(err)
+			}
+			n.Connect(board)
+			c := control.Call{Workspace: "w", By: control.System, At: time.Now()}
+			_, u, err := board.CreateWorkspace(b.Context(), c, "W", "ann")
+			if err != nil {
+				b.Fatal(err)
+			}
+			if kind == "webhook" {
+				_, _, err = n.AddHook(b.Context(), c, notices.NewHook{URL: srv.URL, Types: []string{"x"}})
+			} else {
+				_, err = n.Prefer(b.Context(), u.ID, notices.Change{Slack: []byte(`{"url":"` + srv.URL + `"}`)})
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+			ctx, stop := context.WithCancel(b.Context())
+			done := make(chan struct{})
+			go func() { defer close(done); _ = n.Run(ctx) }()
+			key := 0
+			for b.Loop() {
+				key++
+				c.At = time.Now()
+				err := bell.Write(b.Context(), func(ctx context.Context, tx store.Tx) error {
+					return board.In(tx).Tell(ctx, c, control.Event{Type: "x"}, "done", fmt.Sprint(key))
+				})
+				if err != nil {
+					b.Fatal(err)
+				}
+				<-heard
+				b.StopTimer()
+				time.Sleep(120 * time.Millisecond) // as where nothing else happens
+				b.StartTimer()
+			}
+			stop()
+			<-done
+			sent, err := n.Deliveries(b.Context(), u.ID, 10_000)
+			if err != nil {
+				b.Fatal(err)
+			}
+			for _, d := range sent {
+				if len(d.Log) > 1 {
+					b.Logf("tried %d times: %s", len(d.Log), d.Log[0].Error)
+				}
+			}
+		})
 	}
 }

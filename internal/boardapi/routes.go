@@ -85,6 +85,7 @@ func (a *API) Register(mux *http.ServeMux, stopping context.Context) {
 	a.registerBudgets(handle)
 	a.registerNotifications(handle)
 	a.registerWebhooks(handle)
+	a.registerHealth(handle)
 
 	handle("GET /api/v1/activity", a.activity)
 	mux.Handle("GET /api/v1/events", rest.Local(a.events(stopping)))

@@ -350,8 +350,8 @@ func (n *Notices) send(ctx context.Context) {
 		case !next.IsZero():
 			wait = min(next.Sub(n.cfg.Now()), wait)
 		}
-		sleep(ctx, wait, rings, nil)
 		sleep(ctx, apart, nil, nil)
+		sleep(ctx, wait-apart, rings, nil)
 	}
 }
 

@@ -315,6 +315,7 @@ func (n *Notices) serveWebhooks(ctx context.Context) {
 		}
 	}()
 	rings, all := n.cfg.Rings(), true // all are to be looked at
+	var looked time.Time
 	for ctx.Err() == nil {
 		wait := time.Hour
 		if all {
@@ -352,8 +353,8 @@ func (n *Notices) serveWebhooks(ctx context.Context) {
 		case <-ctx.Done():
 		case <-t.C:
 		case <-rings:
-			sleep(ctx, apart, nil, nil)
-			rings, all = n.cfg.Rings(), true
+			sleep(ctx, apart-time.Since(looked), nil, nil)
+			rings, all, looked = n.cfg.Rings(), true, time.Now()
 		case <-n.poke:
 			clear(next)
 			all = true
