@@ -1,6 +1,8 @@
 package boardapi
 
 import (
+	"time"
+
 	"github.com/lockstep-run/lockstep/internal/cost"
 	"github.com/lockstep-run/lockstep/internal/health"
 	"github.com/lockstep-run/lockstep/internal/ledger"
@@ -29,7 +31,7 @@ func moneyRoutes() []openapi.Route {
 		{Pattern: "GET /api/v1/prices", Summary: "List prices of models", Out: openapi.Object{"models": []cost.Model{}}},
 		{Pattern: "PUT /api/v1/prices", Summary: "Import prices in the format of genai-prices or LiteLLM", InType: "application/json",
 			Query: []openapi.Param{{Name: "source", Description: "where they come from"}}, Out: openapi.Object{"format": "", "models": 0, "left": []string{}}},
-		{Pattern: "PUT /api/v1/prices/overrides", Summary: "Set prices that win over all others", In: pricesBody{}, Out: openapi.Object{"models": 0}},
+		{Pattern: "PUT /api/v1/prices/overrides", Summary: "Set prices that win over all others", In: pricesIn{}, Out: openapi.Object{"models": 0}},
 		{Pattern: "POST /api/v1/prices/reprice", Summary: "Work costs out anew with the prices of now", Out: openapi.Object{"changed": 0}},
 		{Pattern: "GET /api/v1/budgets", Summary: "List budgets and how they stand", Out: openapi.Object{"budgets": []budgetView{}}},
 		{Pattern: "PUT /api/v1/budgets/{budget}", Summary: "Keep a budget", In: cost.Budget{}, Out: cost.Budget{}},
@@ -66,6 +68,34 @@ type usageBody struct {
 
 type pricesBody struct {
 	Models []cost.Model `json:"models"`
+}
+
+// pricesIn is what a pricesBody may leave out.
+type pricesIn struct {
+	Models []modelIn `json:"models"`
+}
+
+type modelIn struct {
+	Provider string      `json:"provider"`
+	ID       string      `json:"id"`
+	Match    *cost.Match `json:"match,omitempty"`
+	Prices   []struct {
+		From  time.Time `json:"from,omitzero"`
+		Rates ratesIn   `json:"rates"`
+		Tiers []struct {
+			Above int64   `json:"above"`
+			Rates ratesIn `json:"rates"`
+		} `json:"tiers,omitempty"`
+	} `json:"prices"`
+	Source string `json:"source,omitempty"`
+}
+
+type ratesIn struct {
+	Input        *int64 `json:"input,omitempty"`
+	CacheRead    *int64 `json:"cache_read,omitempty"`
+	CacheWrite5m *int64 `json:"cache_write_5m,omitempty"`
+	CacheWrite1h *int64 `json:"cache_write_1h,omitempty"`
+	Output       *int64 `json:"output,omitempty"`
 }
 
 type readBody struct {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -49,8 +48,8 @@ type Report struct {
 	Several  bool            `json:"several,omitempty"` // Usage is a sum over several calls
 	Billing  cost.Billing    `json:"billing,omitempty"`
 	// Cost is what the source says that it cost, in USD.
-	Cost   json.Number `json:"reported_cost_usd,omitempty"`
-	Labels []string    `json:"labels,omitempty"`
+	Cost   *float64 `json:"reported_cost_usd,omitempty"`
+	Labels []string `json:"labels,omitempty"`
 }
 
 // Result is what became of a report.
@@ -199,15 +198,14 @@ func (k *Keeper) event(ctx context.Context, p *placing, in *Report, out *Result)
 }
 
 // nano reads an amount of USD.
-func nano(usd json.Number) (*int64, error) {
-	if usd == "" {
+func nano(usd *float64) (*int64, error) {
+	if usd == nil {
 		return nil, nil
 	}
-	v, err := strconv.ParseFloat(string(usd), 64)
-	if err != nil || !(v >= 0 && v <= 1e6) {
-		return nil, refuse("reported_cost_usd is %.40q; it is a number from 0 to 1,000,000", string(usd))
+	if !(*usd >= 0 && *usd <= 1e6) {
+		return nil, refuse("reported_cost_usd is %g; it is a number from 0 to 1,000,000", *usd)
 	}
-	n := int64(math.Round(v * cost.USD)) // below 2^53, so that every nano-USD is told apart
+	n := int64(math.Round(*usd * cost.USD)) // below 2^53, so that every nano-USD is told apart
 	return &n, nil
 }
 
