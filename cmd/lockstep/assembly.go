@@ -25,15 +25,18 @@ import (
 	"github.com/lockstep-run/lockstep/internal/express"
 	"github.com/lockstep-run/lockstep/internal/feed"
 	"github.com/lockstep-run/lockstep/internal/fn"
+	"github.com/lockstep-run/lockstep/internal/health"
 	"github.com/lockstep-run/lockstep/internal/ledger"
 	"github.com/lockstep-run/lockstep/internal/logs"
 	"github.com/lockstep-run/lockstep/internal/maprun"
+	"github.com/lockstep-run/lockstep/internal/notices"
 	"github.com/lockstep-run/lockstep/internal/objects"
 	"github.com/lockstep-run/lockstep/internal/openapi"
 	"github.com/lockstep-run/lockstep/internal/push"
 	"github.com/lockstep-run/lockstep/internal/rest"
 	"github.com/lockstep-run/lockstep/internal/schedule"
 	"github.com/lockstep-run/lockstep/internal/seal"
+	"github.com/lockstep-run/lockstep/internal/spend"
 	"github.com/lockstep-run/lockstep/internal/status"
 	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/store/sqlite"
@@ -59,6 +62,7 @@ type assembly struct {
 	// storage
 	store *sqlite.Store
 	costs *ledger.Ledger // of models
+	spend *spend.Keeper  // puts costs down to work, and keeps to budgets
 	files objects.Store
 	key   *seal.Key
 
@@ -90,6 +94,8 @@ type assembly struct {
 	board    *boardapi.API
 	binding  *binding.Binding // of states to the board
 	ended    atomic.Bool      // a commit has told the board of waits that ended, past the bell
+	notices  *notices.Notices // tells people and webhooks
+	health   *health.Health   // notices quiet failures
 
 	executions executionCounts
 	tokens     tokenCounts
@@ -130,8 +136,7 @@ func (a *assembly) storage(ctx context.Context) (err error) {
 	if err := a.srv.leaveAddress(a.set.data); err != nil {
 		return err
 	}
-	a.costs, err = ledger.Open(ctx, ledger.Config{Store: a.store, Write: a.write, Log: a.set.log})
-	if err != nil {
+	if err := a.ledger(ctx); err != nil {
 		return err
 	}
 	// By then the worker has ended, so that nobody else commits.
@@ -150,6 +155,7 @@ func (a *assembly) storage(ctx context.Context) (err error) {
 // themselves: those come with the API.
 func (a *assembly) integrations(context.Context) error {
 	a.tasks = task.NewRegistry()
+	a.tasks.Watch(a.taskEnded)
 	local, functions, err := a.srv.openFunctions(a.set, a.tasks)
 	if err != nil {
 		return err
@@ -359,11 +365,16 @@ func (a *assembly) bind() error {
 	a.bell = feed.NewBell(a.worker)
 	a.binding = binding.New(binding.Config{Workspace: boardapi.Workspace, Engine: a.worker, Write: a.bell.Write, URL: a.publicURL})
 	a.happened = append(a.happened, a.binding.Happened)
+	a.notifier()
+	a.watchTasks()
 	board, err := control.New(a.store, a.bell, a.boardConfig())
 	if err != nil {
 		return err
 	}
 	a.binding.Connect(board)
+	a.spend.Connect(board)
+	a.notices.Connect(board)
+	a.health.Connect(board)
 	for _, resource := range binding.Resources {
 		a.tasks.Add(resource, a.binding)
 	}
@@ -373,6 +384,7 @@ func (a *assembly) bind() error {
 // boardConfig is what the board asks of others.
 func (a *assembly) boardConfig() control.Config {
 	return control.Config{
+		Budget: a.spend.Blocked,
 		Happened: func(ctx context.Context, tx store.Tx, e *control.Event) error {
 			for _, tell := range a.happened {
 				if err := tell(ctx, tx, e); err != nil {
@@ -391,6 +403,7 @@ func (a *assembly) control(ctx context.Context) (err error) {
 	a.board, err = boardapi.New(ctx, boardapi.Config{
 		Store: a.store, Bell: a.bell, Log: a.set.log, Auth: who, Board: a.boardConfig(),
 		Live: a.watched, Build: buildID(), Callbacks: binding.NewCallbacks(a.store, a.worker),
+		Spend: a.spend, Notices: a.notices, Health: a.health,
 	})
 	if err != nil {
 		return err
@@ -404,6 +417,8 @@ func (a *assembly) control(ctx context.Context) (err error) {
 	})
 	a.board.Connects(wakeups, a.publicURL)
 	a.runUntilClose(wakeups.Run)
+	a.runUntilClose(a.notices.Run)
+	a.runUntilClose(a.health.Run)
 	return nil
 }
 
@@ -418,6 +433,7 @@ func (a *assembly) starters(context.Context) error {
 	})
 	a.runUntilClose(a.changes.Run)
 	a.runUntilClose(a.costs.Run)
+	a.runUntilClose(a.spend.Run)
 	a.runUntilClose(func(ctx context.Context) error {
 		if err := a.triggers.Declare(ctx, a.set.triggers); err != nil {
 			return err
@@ -472,7 +488,6 @@ func (a *assembly) routes(stopping context.Context) (*http.ServeMux, error) {
 	mux.Handle("GET /readyz", serveReady(&a.ready))
 	mux.Handle("GET /metrics", metrics{&a.executions, &a.tokens, a.worker, a.express, a.store, a.functions})
 	mux.HandleFunc("/api/", serveNotFound)
-	a.costs.Register(mux)
 	a.connections.Register(mux)
 	a.schedules.Register(mux)
 	a.triggers.Register(mux)

@@ -126,7 +126,7 @@ commands task and review.`,
 		`  lockstep agent add writer --project WEB
   lockstep agent ls
   lockstep agent key writer`,
-		newAgentAdd(), newAgentList(), newAgentSet(), newAgentKey(), newAgentConnect(), newAgentRun(), newAgentMessage(), newAgentHistory(),
+		newAgentAdd(), newAgentList(), newAgentShow(), newAgentSet(), newAgentKey(), newAgentConnect(), newAgentRun(), newAgentMessage(), newAgentHistory(),
 		newAgentVerb("pause", "Begin nothing until it is resumed"), newAgentVerb("resume", "Go on after a pause"), newAgentVerb("retire", "End an agent for good"))
 }
 

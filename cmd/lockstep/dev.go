@@ -216,6 +216,9 @@ func (f *serverFlags) settings(flags *pflag.FlagSet) (settings, error) {
 	if s.triggers, err = declaredTriggers(cfg.Triggers); err != nil {
 		return s, fmt.Errorf("%s: %w", f.config, err)
 	}
+	if s.mail, err = mailServer(cfg.Notifications.SMTP); err != nil {
+		return s, fmt.Errorf("%s: %w", f.config, err)
+	}
 	if s.connections, err = declaredConnections(cfg.Connections); err != nil {
 		return s, fmt.Errorf("%s: %w", f.config, err)
 	}

@@ -64,7 +64,7 @@ It is one program that keeps everything in one file.`,
 		newValidateCommand(), newTestCommand(), newImportCommand(), newBenchCommand(),
 		newMachineCommand(), newExecCommand(), newFnCommand(), newConnectionCommand(), newScheduleCommand(), newTriggerCommand(),
 		newProjectCommand(), newAgentCommand(), newTaskCommand(), newReviewCommand(), newCallbackCommand(), newHandoffCommand(), newTemplateCommand(), newRecurringCommand(), newMCPCommand(),
-		newUsageCommand(), newPricesCommand(),
+		newUsageCommand(), newPricesCommand(), newBudgetCommand(), newNotificationCommand(), newWebhookCommand(),
 		newLoginCommand(), newLogoutCommand(), newUserCommand(), newKeyCommand(), newVersionCommand())
 	return root
 }

@@ -190,7 +190,8 @@ var bodies = map[string]string{
 	"POST /api/v1/tokens":                `{"name":"n"}`, "POST /api/v1/access-keys": `{"name":"n"}`, "POST /api/v1/service-keys": `{"scopes":["read"]}`,
 	"PUT /api/v1/projects/{project}/members/{user}": `{"role":"viewer"}`,
 	"POST /api/v1/session":                          `{"who":"?"}`, "POST /api/v1/bootstrap": `{"token":"x"}`,
-	"POST /api/v1/blobs": "bytes", "POST /api/v1/agents/{agent}/messages": `{"body":"b"}`,
+	"PUT /api/v1/budgets/{budget}": `{"scope":"workspace","window":"day","metric":"billed_usd","hard":1000000000}`,
+	"POST /api/v1/blobs":           "bytes", "POST /api/v1/agents/{agent}/messages": `{"body":"b"}`,
 
 	"POST /api/v1/templates": `{"project":"WEB","name":"n%d","task":{"title":"t"}}`, "PATCH /api/v1/templates/{template}": `{"description":"d"}`,
 	"POST /api/v1/recurring":              `{"project":"WEB","name":"n%d","expression":"cron(0 8 ? * MON *)","task":{"title":"t"}}`,

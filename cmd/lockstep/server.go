@@ -23,6 +23,7 @@ import (
 	"github.com/lockstep-run/lockstep/internal/egress"
 	"github.com/lockstep-run/lockstep/internal/engine"
 	"github.com/lockstep-run/lockstep/internal/logs"
+	"github.com/lockstep-run/lockstep/internal/notify"
 	"github.com/lockstep-run/lockstep/internal/objects"
 	"github.com/lockstep-run/lockstep/internal/schedule"
 	"github.com/lockstep-run/lockstep/internal/store"
@@ -58,6 +59,7 @@ type settings struct {
 
 	connections []connection.Spec // declared, with their secrets
 	schedules   []schedule.Spec   // declared
+	mail        *notify.Mail      // how mail is sent; nil: not at all
 	triggers    []trigger.Spec    // declared, with their secrets
 
 	tasks func(*task.Registry) // registers more integrations

@@ -116,7 +116,7 @@ pays. A model without a known price is counted as unpriced, never guessed.`,
 	}
 	flags := cmd.Flags()
 	server.register(flags)
-	flags.StringVar(&by, "by", "model", "what to sum up by: agent, day, label, machine, model, project, state or task")
+	flags.StringVar(&by, "by", "model", "what to sum up by: agent, attempt, day, execution, label, machine, `model`, project, state or task")
 	flags.StringVar(&since, "since", "", "first `date` (default: a week ago)")
 	flags.StringVar(&until, "until", "", "last `date` (default: today)")
 	flags.IntVar(&limit, "limit", limit, "`number` of rows at most")
@@ -139,6 +139,8 @@ func writeUsage(out io.Writer, text []byte) error {
 		Until   string
 		Rows    []usageLine
 		Total   usageLine
+		// Unattributed is in the total.
+		Unattributed usageLine
 	}
 	if err := json.Unmarshal(text, &a); err != nil {
 		return fmt.Errorf("read the server's answer: %w", err)
@@ -155,6 +157,9 @@ func writeUsage(out io.Writer, text []byte) error {
 	fmt.Fprintf(t, "calls\tinput\tcache read\tcache write\toutput\tbilled\tworth\t  %s\n", a.GroupBy)
 	for _, u := range a.Rows {
 		line(u, printable(u.Name))
+	}
+	if a.Unattributed.Events > 0 {
+		line(a.Unattributed, "(agents', of no task)")
 	}
 	line(a.Total, fmt.Sprintf("in all, %s to %s", a.Since, a.Until))
 	return t.Flush()

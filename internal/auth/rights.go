@@ -126,6 +126,27 @@ var Routes = func() map[string]rule {
 		POST   reviews/{review}/delegate
 		POST   reviews/{review}/snooze
 		POST   reviews/decisions
+		GET    notifications
+		POST   notifications/read
+		GET    notifications/preferences
+		PUT    notifications/preferences
+		GET    notifications/deliveries
+		POST   notifications/test
+		GET    webhooks
+		POST   webhooks
+		GET    webhooks/{webhook}
+		DELETE webhooks/{webhook}
+		POST   webhooks/{webhook}/enable
+		GET    webhooks/{webhook}/deliveries
+		POST   webhooks/{webhook}/deliveries/{delivery}/redeliver
+		GET    usage
+		GET    usage/summary
+		GET    agents/{agent}/health
+		GET    usage/deliverables
+		GET    tasks/{task}/cost
+		GET    budgets
+		PUT    budgets/{budget}
+		DELETE budgets/{budget}
 		GET    activity
 		GET    events
 		GET    events/stream
@@ -157,10 +178,7 @@ var Routes = func() map[string]rule {
 		GET schedules/{name}
 		GET triggers
 		GET triggers/{name}
-		GET usage
-		GET usage/summary
 		GET prices
-		GET budgets
 		GET executions
 		GET executions/histogram
 		GET executions/{arn}
@@ -169,6 +187,7 @@ var Routes = func() map[string]rule {
 		GET executions/{arn}/payload
 		GET machines
 		GET machines/{name}/stats
+		GET machines/{name}/health
 		GET mapruns/{arn}/counts
 		GET mapruns/{arn}/cells
 		GET mapruns/{arn}/failures
@@ -190,8 +209,6 @@ var Routes = func() map[string]rule {
 		PUT    prices
 		PUT    prices/overrides
 		POST   prices/reprice
-		PUT    budgets/{id}
-		DELETE budgets/{id}
 	`)
 	add(right(Start), `
 		POST   executions/{arn}/fork

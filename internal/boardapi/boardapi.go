@@ -20,8 +20,11 @@ import (
 	"github.com/lockstep-run/lockstep/internal/auth"
 	"github.com/lockstep-run/lockstep/internal/control"
 	"github.com/lockstep-run/lockstep/internal/feed"
+	"github.com/lockstep-run/lockstep/internal/health"
+	"github.com/lockstep-run/lockstep/internal/notices"
 	"github.com/lockstep-run/lockstep/internal/push"
 	"github.com/lockstep-run/lockstep/internal/rest"
+	"github.com/lockstep-run/lockstep/internal/spend"
 	"github.com/lockstep-run/lockstep/internal/store"
 )
 
@@ -46,7 +49,10 @@ type Config struct {
 	Build string         // what the server calls itself in the stream's hello
 	Log   *slog.Logger
 
-	Callbacks Callbacks // nil: there are none
+	Callbacks Callbacks        // nil: there are none
+	Spend     *spend.Keeper    // what was used, prices and budgets; nil: there are no such calls
+	Notices   *notices.Notices // notifications and webhooks; nil: the same
+	Health    *health.Health   // quiet failures; nil: the same
 }
 
 // API is the board with its door. Register its routes, and Run it.
@@ -60,6 +66,9 @@ type API struct {
 	url   func() string // where agents reach the server
 	live  Live
 	build string
+	spend *spend.Keeper
+	told  *notices.Notices
+	quiet *health.Health
 
 	callbacks Callbacks
 
@@ -70,13 +79,22 @@ type API struct {
 // New makes a board over a store. A store that has none gets a workspace, whose
 // owner is the user at this machine.
 func New(ctx context.Context, cfg Config) (*API, error) {
-	a := &API{store: cfg.Store, bell: cfg.Bell, log: cfg.Log, live: cfg.Live, build: cfg.Build, callbacks: cfg.Callbacks, seen: map[string]time.Time{}}
+	a := &API{store: cfg.Store, bell: cfg.Bell, log: cfg.Log, live: cfg.Live, build: cfg.Build, callbacks: cfg.Callbacks, spend: cfg.Spend, told: cfg.Notices, quiet: cfg.Health, seen: map[string]time.Time{}}
 	if cfg.Board.Times == nil {
 		cfg.Board.Times = times
 	}
 	var err error
 	if a.board, err = control.New(cfg.Store, a.bell, cfg.Board); err != nil {
 		return nil, err
+	}
+	if a.spend != nil {
+		a.spend.Connect(a.board)
+	}
+	if a.told != nil {
+		a.told.Connect(a.board)
+	}
+	if a.quiet != nil {
+		a.quiet.Connect(a.board)
 	}
 	cfg.Auth.Store, cfg.Auth.Write, cfg.Auth.Board, cfg.Auth.Workspace = cfg.Store, a.bell, a.board, workspace
 	if cfg.Auth.Log == nil {

@@ -185,5 +185,5 @@ func Routes() []openapi.Route {
 		openapi.Param{Name: "execution", Description: "ARN of the only one to hear of"}, openapi.Param{Name: "machine", Description: "name of the only one to hear of"},
 		openapi.Param{Name: "map_run", Description: "ARN of the only one to hear of"})...),
 		func(r *openapi.Route) { r.OutType = "text/event-stream" })
-	return all
+	return append(all, moneyRoutes()...)
 }

@@ -82,6 +82,11 @@ func (a *API) Register(mux *http.ServeMux, stopping context.Context) {
 	a.registerConnect(handle)
 	a.registerCallbacks(handle)
 	a.registerDesk(handle)
+	a.registerUsage(handle)
+	a.registerBudgets(handle)
+	a.registerNotifications(handle)
+	a.registerWebhooks(handle)
+	a.registerHealth(handle)
 
 	handle("GET /api/v1/activity", a.activity)
 	mux.Handle("GET /api/v1/events", rest.Local(a.events(stopping)))

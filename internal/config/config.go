@@ -40,6 +40,8 @@ type Config struct {
 	Connections []Connection `yaml:"connections"` // by name; what authorizes these calls
 	Schedules   []Schedule   `yaml:"schedules"`   // by name; what starts executions at times
 	Triggers    []Trigger    `yaml:"triggers"`    // by name; what starts executions when something happens
+
+	Notifications Notifications `yaml:"notifications"` // how people are told
 }
 
 // Limits are what executions may have beyond AWS's quotas. Zero fields are those
@@ -119,7 +121,7 @@ type Gate struct {
 
 // keys are the fields of each mapping, in the order of messages.
 var (
-	configKeys   = []string{"listen", "data", "region", "account", "functions", "models", "gates", "logs", "limits", "throttle", "egress", "connections", "schedules", "triggers"}
+	configKeys   = []string{"listen", "data", "region", "account", "functions", "models", "gates", "logs", "limits", "throttle", "egress", "connections", "schedules", "triggers", "notifications"}
 	limitKeys    = []string{"payload", "history", "machines"}
 	functionKeys = []string{"url", "command", "worker", "dir", "handler", "timeout", "memory", "concurrency", "idle", "env", "pass_env", "retries", "retry_delay", "dead_letter"}
 	modelKeys    = []string{"match", "provider", "model", "url", "key_env", "timeout", "script", "rate", "billing"}
@@ -226,6 +228,8 @@ func (r *reader) config(c *Config, n *yaml.Node) {
 			c.Schedules = r.schedules(v)
 		case "triggers":
 			c.Triggers = r.triggers(v)
+		case "notifications":
+			c.Notifications = r.notifications(v)
 		}
 	})
 }

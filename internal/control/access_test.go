@@ -88,6 +88,10 @@ func reads(w *world, c control.Call, ref string) map[string]func() (any, error) 
 		"LastAttempt":    func() (any, error) { return one(w.LastAttempt(ctx, c, ref)) },
 		"Attempt":        func() (any, error) { return one(w.Attempt(ctx, c, ref)) },
 		"CallBy":         func() (any, error) { return one(w.CallBy(ctx, c, control.Party(ref))) },
+		"Stint":          func() (any, error) { return one(w.Stint(ctx, c, ref)) },
+		"Stints":         func() (any, error) { return one(w.Stints(ctx, c, ref, c.At)) },
+		"StintsOf":       func() (any, error) { return one(w.StintsOf(ctx, c, ref)) },
+		"Scope":          func() (any, error) { return page(w.Scope(ctx, c)) },
 	}
 }
 
@@ -95,9 +99,9 @@ func reads(w *world, c control.Call, ref string) map[string]func() (any, error) 
 // the server itself calls.
 var others = strings.Fields(`AcceptHandoff AddDeliverable AddDependency AnswerBlock Assign Block BudgetChanged Cancel Claim Comment
 	Connect CreateAgent CreateProject CreateRecurring CreateTask CreateTemplate CreateUser CreateWorkspace Decide DeclineHandoff Delegate DeleteRecurring
-	DeleteTask DeleteTemplate EndReview EndWait Fail Fetch In KeepAlive LeaseOf MayConnect Newest Next NotSent OfferHandoff Pause Progress Pushed PutBlob Queued
+	DeleteTask DeleteTemplate EndReview EndWait Fail Fetch In KeepAlive LeaseOf May MayConnect Newest Next NotSent OfferHandoff OverBudget Pause Progress Pushed PutBlob Queued
 	ReadMentions Release ReleaseMentions RemoveDependency RemoveUser Reopen RequestReview Resume Retire Retry ReviewOf RunEnded SendMessage Sent SetRole Signal
-	Snooze Submit Sweep TaskOf Unassign Unblock Update UpdateAgent UpdateProject UpdateRecurring UpdateTemplate UpdateUser Wake Withdraw`)
+	Snooze Submit Sweep TaskOf Tell Unassign Unblock Update UpdateAgent UpdateProject UpdateRecurring UpdateTemplate UpdateUser Wake Withdraw`)
 
 func TestEveryReadIsOneOrTheOther(t *testing.T) {
 	w := start(t)

@@ -38,6 +38,8 @@ type Reader interface {
 	Events(ctx context.Context, after int64, limit int) ([]store.Event, error)
 	EventsOf(ctx context.Context, topic string, before int64, limit int) ([]store.Event, error)
 	Secret(ctx context.Context) ([32]byte, error)
+	UsageOf(ctx context.Context, by, name string, from, to int64) (store.UsageTotals, error)
+	UsageSums(ctx context.Context, q store.SumQuery) ([]store.UsageSum, error)
 }
 
 // Writer runs a write in a transaction and returns once it is durable, with
@@ -63,6 +65,7 @@ type Config struct {
 type Records interface {
 	Record(ctx context.Context, kind, id string) (store.Record, error)
 	Records(ctx context.Context, q store.RecordQuery) ([]store.Found, error)
+	UsageOf(ctx context.Context, by, name string, from, to int64) (store.UsageTotals, error)
 }
 
 // Board is the control plane. Its methods may be called concurrently.
@@ -106,6 +109,10 @@ func (w within) Record(ctx context.Context, kind, id string) (store.Record, erro
 
 func (w within) Records(ctx context.Context, q store.RecordQuery) ([]store.Found, error) {
 	return w.tx.Records(ctx, q)
+}
+
+func (w within) UsageOf(ctx context.Context, by, name string, from, to int64) (store.UsageTotals, error) {
+	return w.tx.UsageOf(ctx, by, name, from, to)
 }
 
 // Call is what every operation wants to know.

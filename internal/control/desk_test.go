@@ -22,7 +22,7 @@ func TestDesk(t *testing.T) {
 	if said.Anchor == nil || *said.Anchor != (control.Anchor{Deliverable: d.ID, Line: 2}) {
 		t.Errorf("anchor: %+v", said.Anchor)
 	}
-	w.refused(second(w.CommentAt(ctx, w.as("rob"), "WEB-2", "not its own", control.Anchor{Deliverable: d.ID, Line: 2})), control.Invalid)
+	w.refused(second(w.CommentAt(ctx, w.as("rob"), "WEB-2", "not its own", control.Anchor{Deliverable: d.ID, Line: 2})), control.InvalidInput)
 
 	rows, _, err := w.Tasks(ctx, w.as("rob"), control.TaskQuery{Project: "WEB", Sort: control.ByRank, Cards: true})
 	if err != nil {

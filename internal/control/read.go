@@ -81,6 +81,12 @@ func (x *op) best(a *Agent, project string) (*Task, string, error) {
 			} else if err != nil {
 				return nil, err
 			}
+			if hindrance, err := x.unfit(a, t.Project, t.ID); err != nil {
+				return nil, err
+			} else if hindrance != "" {
+				why = hindrance
+				continue
+			}
 			return t, nil
 		}
 		return nil, nil

@@ -285,7 +285,10 @@ func (b *Board) Update(ctx context.Context, c Call, task string, in UpdateTask) 
 		}
 		x.put(t)
 		x.touch(t)
-		return t, x.emit(t.of("task.updated", nil))
+		if err := x.emit(t.of("task.updated", nil)); err != nil || in.Budget == nil {
+			return t, err
+		}
+		return t, x.budgetChanged(t)
 	})
 }
 
@@ -749,6 +752,9 @@ func (x *op) failed1(t *Task, ev Trigger, status string, e *ErrorRecord) error {
 		return err
 	}
 	t.Spent++
+	if err := x.spentAll(t, e); err != nil {
+		return err
+	}
 	if !e.Retryable || t.Spent >= t.MaxAttempts {
 		if err := x.closeReviews(t, "withdrawn"); err != nil {
 			return err

@@ -213,6 +213,15 @@ func (x *op) unfit(a *Agent, project, task string) (string, error) {
 	if a.Admin != Active {
 		return string(a.Admin), nil
 	}
+	if task != "" {
+		t, err := get[Task](x, task)
+		if err != nil {
+			return "", err
+		}
+		if over, err := x.overBudget(t); over || err != nil {
+			return "over_budget", err
+		}
+	}
 	if x.b.cfg.Budget == nil {
 		return "", nil
 	}

@@ -8,7 +8,7 @@ import (
 
 // Budget is a limit to what is used in a window of time.
 type Budget struct {
-	ID     string `json:"id"`
+	ID     string `json:"id,omitempty"`
 	Scope  string `json:"scope"`          // one of Scopes
 	Name   string `json:"name,omitempty"` // of the project, agent, task or machine; "" for the workspace
 	Window string `json:"window"`         // one of Windows

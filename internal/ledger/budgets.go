@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"time"
 
@@ -26,6 +25,7 @@ type Budget struct {
 
 // Sums is what a budget is looked at with: a store.Store or a store.Tx.
 type Sums interface {
+	Record(ctx context.Context, kind, id string) (store.Record, error)
 	Records(ctx context.Context, q store.RecordQuery) ([]store.Found, error)
 	UsageOf(ctx context.Context, by, name string, from, to int64) (store.UsageTotals, error)
 }
@@ -46,28 +46,39 @@ func budgetsIn(ctx context.Context, tx Sums) (list []Budget, versions []int64, e
 	return list, versions, nil
 }
 
-// SaveBudget keeps a budget in the place of the one with the same ID.
-func (l *Ledger) SaveBudget(ctx context.Context, b cost.Budget) error {
+// SaveBudget keeps a budget in the place of the one with the same ID, and what it
+// has told in this window. One of another scope, window or metric begins anew.
+func (l *Ledger) SaveBudget(ctx context.Context, tx store.Tx, b cost.Budget) error {
 	if b.ID == "" || len(b.ID) > 100 || len(b.Name) > maxText {
 		return errors.New("a budget needs an id, of at most 100 bytes")
 	}
 	if err := b.Check(); err != nil {
 		return err
 	}
-	return l.cfg.Write(ctx, func(ctx context.Context, tx store.Tx) error {
-		r, err := tx.Record(ctx, kindBudget, b.ID)
-		kept := Budget{}
-		switch {
-		case err == nil:
-			if err := json.Unmarshal(r.Data, &kept); err != nil {
-				return fmt.Errorf("read budget %s: %w", b.ID, err)
-			}
-		case !errors.Is(err, store.ErrNotFound):
-			return err
+	r, err := tx.Record(ctx, kindBudget, b.ID)
+	kept := Budget{}
+	switch {
+	case err == nil:
+		if err := json.Unmarshal(r.Data, &kept); err != nil {
+			return fmt.Errorf("read budget %s: %w", b.ID, err)
 		}
-		kept.Budget = b
-		return saveBudget(ctx, tx, kept, r.Version)
-	})
+	case !errors.Is(err, store.ErrNotFound):
+		return err
+	}
+	if was := kept.Budget; was.Scope != b.Scope || was.Name != b.Name || was.Window != b.Window || was.Metric != b.Metric {
+		kept.Standing = cost.Standing{}
+	}
+	kept.Budget = b
+	return saveBudget(ctx, tx, kept, r.Version)
+}
+
+// Budget finds a budget as it is kept, or store.ErrNotFound.
+func (l *Ledger) Budget(ctx context.Context, tx Sums, id string) (b Budget, err error) {
+	r, err := tx.Record(ctx, kindBudget, id)
+	if err != nil {
+		return b, err
+	}
+	return b, json.Unmarshal(r.Data, &b)
 }
 
 func saveBudget(ctx context.Context, tx store.Tx, b Budget, version int64) error {
@@ -79,8 +90,26 @@ func saveBudget(ctx context.Context, tx store.Tx, b Budget, version int64) error
 }
 
 // DeleteBudget removes a budget, or returns store.ErrNotFound.
-func (l *Ledger) DeleteBudget(ctx context.Context, id string) error {
-	return l.cfg.Write(ctx, func(ctx context.Context, tx store.Tx) error { return tx.DeleteRecord(ctx, kindBudget, id) })
+func (l *Ledger) DeleteBudget(ctx context.Context, tx store.Tx, id string) error {
+	return tx.DeleteRecord(ctx, kindBudget, id)
+}
+
+// Standings lists the budgets as they were when they were last looked at.
+func (l *Ledger) Standings(ctx context.Context, tx Sums) ([]Budget, error) {
+	list, _, err := budgetsIn(ctx, tx)
+	return list, err
+}
+
+// Turns is when the first window of any budget ends after now, the zero time if
+// none does.
+func (l *Ledger) Turns(ctx context.Context, now time.Time) (next time.Time, err error) {
+	list, _, err := budgetsIn(ctx, l.cfg.Store)
+	for _, b := range list {
+		if ends := cost.SpanAt(b.Window, now, l.cfg.Zone).Ends; !ends.IsZero() && (next.IsZero() || ends.Before(next)) {
+			next = ends
+		}
+	}
+	return next, err
 }
 
 // Budgets lists the budgets and how they stand at a time.
@@ -153,34 +182,21 @@ func (l *Ledger) CheckBudgets(ctx context.Context, tx store.Tx, now time.Time, t
 	return nil
 }
 
-func (l *Ledger) serveBudgets(r *http.Request) (any, error) {
-	list, err := l.Budgets(r.Context(), time.Now())
-	return map[string]any{"budgets": append([]Budget{}, list...)}, err
-}
-
-func (l *Ledger) serveSaveBudget(r *http.Request) (any, error) {
-	text, err := body(r)
+// Moved reports whether any budget stands otherwise than when it was last looked
+// at.
+func (l *Ledger) Moved(ctx context.Context, now time.Time) (bool, error) {
+	list, _, err := budgetsIn(ctx, l.cfg.Store)
 	if err != nil {
-		return nil, err
+		return false, err
 	}
-	var b cost.Budget
-	if err := json.Unmarshal(text, &b); err != nil {
-		return nil, badRequest{fmt.Errorf("the request is no budget: %w", err)}
+	for _, b := range list {
+		used, err := UsedBy(ctx, l.cfg.Store, b.Budget, now, l.cfg.Zone)
+		if err != nil {
+			return false, err
+		}
+		if s, _ := b.Evaluate(b.Standing, used, now, l.cfg.Zone); s != b.Standing {
+			return true, nil
+		}
 	}
-	b.ID = r.PathValue("id")
-	if err := b.Check(); err != nil {
-		return nil, badRequest{err}
-	}
-	if len(b.ID) > 100 || len(b.Name) > maxText {
-		return nil, badRequest{errors.New("a budget's id may have 100 bytes, its name 1,000")}
-	}
-	return b, l.SaveBudget(r.Context(), b)
-}
-
-func (l *Ledger) serveDeleteBudget(r *http.Request) (any, error) {
-	err := l.DeleteBudget(r.Context(), r.PathValue("id"))
-	if errors.Is(err, store.ErrNotFound) {
-		err = badRequest{fmt.Errorf("there is no budget %.60q", r.PathValue("id"))}
-	}
-	return map[string]any{}, err
+	return false, nil
 }

@@ -3,10 +3,6 @@ package ledger_test
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -21,7 +17,7 @@ func TestBudgets(t *testing.T) {
 	w := open(t, nil)
 	save := func(b cost.Budget) {
 		t.Helper()
-		if err := w.SaveBudget(t.Context(), b); err != nil {
+		if err := w.write(t.Context(), func(ctx context.Context, tx store.Tx) error { return w.SaveBudget(ctx, tx, b) }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -68,43 +64,17 @@ func TestBudgets(t *testing.T) {
 	blocked("ada", "", "", noon, strings.Replace(why, "2000", "1", 1))
 	save(cost.Budget{ID: "ada-daily", Scope: "agent", Name: "ada", Window: "day", Metric: "tokens", Hard: 9000}) // raised
 	blocked("ada", "", "", noon, "")
-	if err := w.DeleteBudget(t.Context(), "ada-daily"); err != nil {
+	remove := func() error {
+		return w.write(t.Context(), func(ctx context.Context, tx store.Tx) error { return w.DeleteBudget(ctx, tx, "ada-daily") })
+	}
+	if err := remove(); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.DeleteBudget(t.Context(), "ada-daily"); !errors.Is(err, store.ErrNotFound) {
+	if err := remove(); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("delete what is not there: %v", err)
 	}
 	list, err := w.Budgets(t.Context(), noon)
 	if err != nil || len(list) != 1 || list[0].ID != "all" || list[0].Standing.Used != 6_000_000 || !list[0].Standing.Hard {
 		t.Errorf("budgets %+v, %v", list, err)
 	}
-}
-
-func TestBudgetsByHTTP(t *testing.T) {
-	w := open(t, nil)
-	mux := http.NewServeMux()
-	w.Register(mux)
-	f := func(method, path, body string, status int, want string) {
-		t.Helper()
-		rec := httptest.NewRecorder()
-		mux.ServeHTTP(rec, httptest.NewRequest(method, path, strings.NewReader(body)))
-		if rec.Code != status || !strings.Contains(rec.Body.String(), want) {
-			t.Errorf("%s %s: %s, want %d with %s", method, path, fmt.Sprint(rec.Code, " ", rec.Body), status, want)
-		}
-	}
-	f("PUT", "/api/v1/budgets/b1", `{"scope":"agent","name":"ada","window":"day","metric":"runs","hard":1}`, 200, `"id":"b1"`)
-	f("GET", "/api/v1/budgets", "", 200, `{"budgets":[{"id":"b1","scope":"agent","name":"ada","window":"day","metric":"runs","hard":1,"standing":{`)
-	f("PUT", "/api/v1/budgets/b1", `{"scope":"agent"}`, 400, "window")
-	f("PUT", "/api/v1/budgets/b1", `[]`, 400, "no budget")
-	f("DELETE", "/api/v1/budgets/b1", "", 200, "{}")
-	f("DELETE", "/api/v1/budgets/b1", "", 400, "there is no budget")
-	f("GET", "/api/v1/budgets", "", 200, `{"budgets":[]}`)
-
-	doc, err := os.ReadFile("../../docs/costs.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, example, _ := strings.Cut(string(doc), "```json\n")
-	example, _, _ = strings.Cut(example, "```")
-	f("PUT", "/api/v1/budgets/doc", example, 200, `"soft":1000000`)
 }

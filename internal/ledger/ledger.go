@@ -42,6 +42,9 @@ type Config struct {
 	Write Write
 	Zone  *time.Location // where days begin; nil: UTC
 	Log   *slog.Logger   // nil: none
+	// Kept is told of usage in the transaction that keeps it, the ids not yet
+	// given; an error undoes all of it. nil: nobody is.
+	Kept func(ctx context.Context, tx store.Tx, list []store.Usage) error
 }
 
 // Ledger keeps usage and prices. All methods may be called at any time.
@@ -236,6 +239,17 @@ func (l *Ledger) Record(ctx context.Context, events []Event) ([]Kept, error) {
 	return l.keep(ctx, l.cfg.Write, events)
 }
 
+// RecordIn is Record within a write that is under way.
+func (l *Ledger) RecordIn(ctx context.Context, tx store.Tx, events []Event) ([]Kept, error) {
+	return l.keepIn(ctx, tx, events)
+}
+
+// Price checks an event and says what it would cost.
+func (l *Ledger) Price(e *Event) (cost.Cost, error) { return l.price(e) }
+
+// Zone is where days begin.
+func (l *Ledger) Zone() *time.Location { return l.cfg.Zone }
+
 // price checks an event and says what it costs.
 func (l *Ledger) price(e *Event) (cost.Cost, error) {
 	if err := e.Check(); err != nil {
@@ -284,7 +298,14 @@ func (l *Ledger) keepIn(ctx context.Context, tx store.Tx, events []Event) ([]Kep
 		}
 		kept[i].Counted, kept[i].Marks = u.Counted, cost.Marks(u.Marks)
 	}
-	return kept, b.save(ctx)
+	if err := b.save(ctx); err != nil || l.cfg.Kept == nil || len(b.added) == 0 {
+		return kept, err
+	}
+	list := make([]store.Usage, len(b.added))
+	for i, u := range b.added {
+		list[i] = *u
+	}
+	return kept, l.cfg.Kept(ctx, tx, list)
 }
 
 func (l *Ledger) usage(e *Event, c cost.Cost) store.Usage {
@@ -477,7 +498,12 @@ func (l *Ledger) Import(ctx context.Context, text []byte, source string) (*cost.
 	if err != nil {
 		return nil, err
 	}
-	return in, l.savePrices(ctx, imported, in.Models)
+	return in, l.SaveImport(ctx, in)
+}
+
+// SaveImport is Import of what was read already.
+func (l *Ledger) SaveImport(ctx context.Context, in *cost.Imported) error {
+	return l.savePrices(ctx, imported, in.Models)
 }
 
 // Override puts the workspace's own prices in the place of those before.
@@ -520,10 +546,13 @@ type Summary struct {
 	First, Last cost.Day
 	Rows        []store.UsageSum // by what costs most; with By "day", by day
 	Total       store.UsageTotals
+	// Unattributed is what agents have used without a task to put it down to. It
+	// is in the Total, too.
+	Unattributed store.UsageTotals
 }
 
 // GroupBys are what Summarise can group by.
-var GroupBys = []string{"agent", "day", "label", "machine", "model", "project", "state", "task"}
+var GroupBys = []string{"agent", "attempt", "day", "execution", "label", "machine", "model", "project", "state", "task"}
 
 // MaxRows is how many rows Summarise gives at most.
 const MaxRows = 1000
@@ -542,9 +571,17 @@ func (l *Ledger) Summarise(ctx context.Context, by string, first, last cost.Day,
 	if s.Rows, err = l.cfg.Store.UsageSums(ctx, q); err != nil {
 		return nil, err
 	}
-	s.Total, err = l.cfg.Store.UsageOf(ctx, "all", "", q.From, q.To)
+	if s.Total, err = l.cfg.Store.UsageOf(ctx, "all", "", q.From, q.To); err != nil {
+		return nil, err
+	}
+	stray, err := l.cfg.Store.UsageSums(ctx, store.SumQuery{By: "unattributed", From: q.From, To: q.To, Limit: maxStray})
+	for _, a := range stray {
+		s.Unattributed.Add(a.UsageTotals, 1)
+	}
 	return s, err
 }
+
+const maxStray = 10_000 // agents
 
 // UsedBy is what a budget (package cost) looks at: the sums over its window.
 func UsedBy(ctx context.Context, tx interface {

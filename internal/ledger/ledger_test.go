@@ -2,12 +2,8 @@ package ledger_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -288,47 +284,4 @@ func TestUsedBy(t *testing.T) {
 	f("workspace", "", "month", cost.Used{Billed: 3_000_000, Shadow: 3_000_000, Tokens: 2200, Runs: 2})
 	f("task", "W-1", "task", cost.Used{Billed: 4_500_000, Shadow: 4_500_000, Tokens: 3300, Runs: 3})
 	f("agent", "bob", "day", cost.Used{})
-}
-
-func TestHTTP(t *testing.T) {
-	w := open(t, nil)
-	w.record(event("1", nil), event("2", func(e *ledger.Event) { e.Provider, e.Model = "acme", "m" }))
-	mux := http.NewServeMux()
-	w.Register(mux)
-	f := func(method, path, body string, status int, want ...string) {
-		t.Helper()
-		r := httptest.NewRequest(method, path, strings.NewReader(body))
-		rec := httptest.NewRecorder()
-		mux.ServeHTTP(rec, r)
-		if rec.Code != status || !json.Valid(rec.Body.Bytes()) {
-			t.Errorf("%s %s: %d %s, want %d", method, path, rec.Code, rec.Body, status)
-		}
-		for _, text := range want {
-			if !strings.Contains(rec.Body.String(), text) {
-				t.Errorf("%s %s: %.2000s\ndoes not have %s", method, path, rec.Body, text)
-			}
-		}
-	}
-	f("GET", "/api/v1/usage?since=2026-11-20&until=2026-11-20", "", 200, `"group_by":"model"`, `"since":"2026-11-20"`, `"name":"anthropic/claude-haiku-4-5","events":1`,
-		`"billed":1500000`, `"name":"acme/m"`, `"unpriced":1`, `"total":{"name":"","events":2`)
-	f("GET", "/api/v1/usage?group_by=day&since=2026-11-19T23:00:00-05:00&until=2026-11-20", "", 200, `"name":"2026-11-20","events":2`)
-	f("GET", "/api/v1/usage?since=2026-11-21&until=2026-11-21", "", 200, `"rows":[]`)
-	f("GET", "/api/v1/usage?group_by=moon", "", 400, `"code":"invalid"`, "cannot group by")
-	f("GET", "/api/v1/usage?since=yesterday", "", 400, "since must be a date")
-	f("GET", "/api/v1/usage?limit=0", "", 400, "limit must be")
-	f("PUT", "/api/v1/prices?source=here", `{"m":{"litellm_provider":"acme","input_cost_per_token":1e-6,"output_cost_per_token":1e-6}}`, 200, `"format":"litellm"`, `"models":1`)
-	f("PUT", "/api/v1/prices", `hello`, 400, "neither")
-	f("GET", "/api/v1/prices", "", 200, `{"provider":"acme","id":"m"`, `"source":"here"`, `"claude-haiku-4-5"`)
-	f("POST", "/api/v1/prices/reprice", "", 200, `{"changed":1}`)
-	doc, err := os.ReadFile("../../docs/costs.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, example, _ := strings.Cut(string(doc), "`PUT /api/v1/prices/overrides` with\n   `")
-	example, _, _ = strings.Cut(example, "`")
-	f("PUT", "/api/v1/prices/overrides", example, 200, `{"models":1}`)
-	f("GET", "/api/v1/prices", "", 200, `{"models":[{"provider":"acme","id":"m","prices":[{"from":"0001-01-01T00:00:00Z","rates":{"input":3000000000`)
-	f("PUT", "/api/v1/prices/overrides", `{"models":[{"provider":"acme","id":"m","prices":[{"rates":{"input":1}}]}]}`, 200, `"models":1`)
-	f("PUT", "/api/v1/prices/overrides", `{"models":[{"provider":"acme","id":"m","prices":[{"rates":{"input":-7}}]}]}`, 400, "price -7")
-	f("PUT", "/api/v1/prices/overrides", `{"models":[{"provider":"acme","id":"m"}]}`, 400, "no price")
 }

@@ -147,11 +147,17 @@ func post(ctx context.Context, client Doer, url string, body []byte, header http
 	req.Header.Set("User-Agent", "lockstep")
 	res, err := client.Do(req)
 	if err != nil {
-		return errors.New(strings.ReplaceAll(withoutURL(err), url, "(url)"))
+		return errors.New(strings.ReplaceAll(WithoutURL(err), url, "(url)"))
 	}
 	defer res.Body.Close()
 	// What is left in a connection would keep it from being used again.
 	said, _ := io.ReadAll(io.LimitReader(res.Body, 4<<10))
+	return Answer(res, said, url)
+}
+
+// Answer is nil for an answer that takes what was posted, and else a *Refusal,
+// without the URL in it: it may be the secret.
+func Answer(res *http.Response, said []byte, url string) error {
 	if res.StatusCode/100 == 2 {
 		return nil
 	}
@@ -170,8 +176,8 @@ func post(ctx context.Context, client Doer, url string, body []byte, header http
 	return r
 }
 
-// withoutURL is an error's text without the URL that net/http puts before it.
-func withoutURL(err error) string {
+// WithoutURL is an error's text without the URL that net/http puts before it.
+func WithoutURL(err error) string {
 	var wrapped interface{ Unwrap() error }
 	if errors.As(err, &wrapped) && wrapped.Unwrap() != nil {
 		return wrapped.Unwrap().Error()

@@ -31,7 +31,7 @@ import (
 // Types are what notifications are about.
 var Types = []string{
 	"review_requested", "review_due", "mentioned", "blocked", "failed", "budget_soft", "budget_hard",
-	"agent_offline", "agent_stalled", "handoff", "done", "quiet_failure",
+	"agent_offline", "agent_stalled", "handoff", "done", "quiet_failure", "webhook_disabled",
 }
 
 // Notification is something that people should hear of.
@@ -69,6 +69,55 @@ type Preferences struct {
 	// types that are not in it go to all Channels.
 	Types map[string][]string `json:"types,omitempty"`
 	Muted bool                `json:"muted,omitempty"` // nothing at all
+	Quiet *Quiet              `json:"quiet,omitempty"` // hours in which nothing is sent
+}
+
+// Quiet are hours of each day, at a place. What falls into them is sent at their
+// end. From may be after To: over midnight.
+type Quiet struct {
+	From string `json:"from"`                // "22:00"
+	To   string `json:"to"`                  // "07:00"
+	Zone string `json:"time_zone,omitempty"` // as "Europe/Berlin"; "": UTC
+}
+
+// Check refuses hours that cannot be understood.
+func (q *Quiet) Check() error {
+	for _, at := range []string{q.From, q.To} {
+		if _, err := time.Parse("15:04", at); err != nil {
+			return fmt.Errorf("quiet hours are times such as 22:00, not %.20q", at)
+		}
+	}
+	if q.From == q.To {
+		return errors.New("quiet hours begin and end at the same time; mute instead")
+	}
+	if _, err := time.LoadLocation(q.Zone); err != nil {
+		return fmt.Errorf("there is no time zone %.60q; it is one such as Europe/Berlin", q.Zone)
+	}
+	return nil
+}
+
+// After is when something that happens at a time may be sent: then, or at the end
+// of the quiet hours that it falls into.
+func (q *Quiet) After(at time.Time) time.Time {
+	if q == nil || q.Check() != nil {
+		return at
+	}
+	zone, _ := time.LoadLocation(q.Zone)
+	local := at.In(zone)
+	clock := local.Format("15:04")
+	within := q.From <= clock && clock < q.To
+	if q.From > q.To {
+		within = clock >= q.From || clock < q.To
+	}
+	if !within {
+		return at
+	}
+	end, _ := time.Parse("15:04", q.To)
+	wake := time.Date(local.Year(), local.Month(), local.Day(), end.Hour(), end.Minute(), 0, 0, zone)
+	if !wake.After(at) {
+		wake = time.Date(local.Year(), local.Month(), local.Day()+1, end.Hour(), end.Minute(), 0, 0, zone)
+	}
+	return wake
 }
 
 // Wants lists the channels that a type goes to.
@@ -189,7 +238,7 @@ func (o *Outbox) Post(ctx context.Context, tx store.Tx, n Notification, to []Pre
 	added := 0
 	for _, p := range to {
 		for _, channel := range p.Wants(n.Type) {
-			d := Delivery{ID: deliveryID(n.Key, p.User, channel), User: p.User, Channel: channel, Notification: n, State: Queued, Next: n.At}
+			d := Delivery{ID: deliveryID(n.Key, p.User, channel), User: p.User, Channel: channel, Notification: n, State: Queued, Next: p.Quiet.After(n.At)}
 			err := tx.SaveRecord(ctx, recordOf(&d, 0))
 			if errors.Is(err, store.ErrConflict) {
 				continue // posted before

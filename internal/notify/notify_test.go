@@ -500,3 +500,30 @@ func TestMail(t *testing.T) {
 	m.To = "nobody"
 	f("NOOP", "250 ok", "is no address", true)
 }
+
+func TestQuietHours(t *testing.T) {
+	f := func(q notify.Quiet, at, want string) {
+		t.Helper()
+		when, err := time.Parse(time.RFC3339, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := q.After(when).UTC().Format(time.RFC3339); got != want {
+			t.Errorf("%v at %s: %s, want %s", q, at, got, want)
+		}
+	}
+	night := notify.Quiet{From: "22:00", To: "07:00", Zone: "Europe/Berlin"}
+	f(night, "2026-11-20T20:59:59Z", "2026-11-20T20:59:59Z") // 21:59 there
+	f(night, "2026-11-20T21:00:00Z", "2026-11-21T06:00:00Z")
+	f(night, "2026-11-21T05:59:59Z", "2026-11-21T06:00:00Z")
+	f(night, "2026-11-21T06:00:00Z", "2026-11-21T06:00:00Z")
+	f(night, "2026-03-28T22:30:00Z", "2026-03-29T05:00:00Z") // the night has an hour less
+	lunch := notify.Quiet{From: "12:00", To: "13:30"}
+	f(lunch, "2026-11-20T12:10:00Z", "2026-11-20T13:30:00Z")
+	f(lunch, "2026-11-20T13:30:00Z", "2026-11-20T13:30:00Z")
+	for _, bad := range []notify.Quiet{{From: "22", To: "07:00"}, {From: "22:00", To: "22:00"}, {From: "22:00", To: "07:00", Zone: "Moon"}} {
+		if bad.Check() == nil {
+			t.Errorf("%v is taken", bad)
+		}
+	}
+}

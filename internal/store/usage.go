@@ -50,7 +50,7 @@ const UnpricedMark = 1 << 3
 
 // SumKey names a sum that is kept: that of one day and one name.
 type SumKey struct {
-	By   string // "all", "project", "agent", "task", "machine", "state", "model" or "label"
+	By   string // "all", "project", "agent", "task", "attempt", "unattributed", "machine", "execution", "state", "model" or "label"
 	Name string // "" for all; a state's is MACHINE/STATE, a model's PROVIDER/MODEL
 	Day  int64
 }
@@ -82,7 +82,12 @@ func (u *Usage) Sums() []SumKey {
 	add("project", u.Project)
 	add("agent", u.Agent)
 	add("task", u.Task)
+	add("attempt", u.Attempt)
+	if u.Task == "" {
+		add("unattributed", u.Agent)
+	}
 	add("machine", u.Machine)
+	add("execution", u.Execution)
 	if u.State != "" {
 		add("state", u.Machine+"/"+u.State)
 	}

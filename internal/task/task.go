@@ -103,6 +103,7 @@ type Registry struct {
 	lambda   Integration
 	around   func(Integration) Integration
 	check    func(*Call, string) error
+	watch    func(c *Call, result Result, err error, took time.Duration)
 }
 
 // NewRegistry makes an empty registry.
@@ -140,16 +141,43 @@ func (r *Registry) Around(wrap func(Integration) Integration) { r.around = wrap 
 // the task's error. Outputs that come by token are not among them.
 func (r *Registry) Check(check func(c *Call, output string) error) { r.check = check }
 
+// Watch has the outcome of every task that answers at once told, with its output
+// checked and how long it took. watch must not wait.
+func (r *Registry) Watch(watch func(c *Call, result Result, err error, took time.Duration)) {
+	r.watch = watch
+}
+
 // Find returns the integration for a resource, or nil.
 func (r *Registry) Find(res asl.Resource) Integration {
 	i := r.find(res)
 	if r.around != nil {
 		i = r.around(i)
 	}
-	if r.check != nil && i != nil && res.Pattern == asl.RequestResponse {
-		return checked{i, r.check}
+	if i == nil || res.Pattern != asl.RequestResponse {
+		return i
+	}
+	if r.check != nil {
+		i = checked{i, r.check}
+	}
+	if r.watch != nil {
+		i = watched{i, r.watch}
 	}
 	return i
+}
+
+// watched tells how calls end.
+type watched struct {
+	Integration
+	watch func(*Call, Result, error, time.Duration)
+}
+
+func (i watched) Run(ctx context.Context, c *Call) (Result, error) {
+	begun := time.Now()
+	result, err := i.Integration.Run(ctx, c)
+	if ctx.Err() == nil { // else nobody waits for it any more
+		i.watch(c, result, err, time.Since(begun))
+	}
+	return result, err
 }
 
 // checked looks at what an integration returns.

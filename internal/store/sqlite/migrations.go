@@ -375,6 +375,19 @@ CREATE INDEX usage_sums_of_name ON usage_sums (by, name);
 CREATE INDEX executions_of_all ON executions (status) WHERE run = 0;
 CREATE INDEX usages_of_execution ON usages (execution) WHERE execution <> '';
 `,
+	// 10: usage is summed up by attempt and execution too, and for agents by what
+	// is no task's.
+	sumsOf("attempt", "attempt", "attempt <> ''") + sumsOf("execution", "execution", "execution <> ''") + sumsOf("unattributed", "agent", "agent <> '' AND task = ''"),
+}
+
+// sumsOf sums up the usage that is there by a column, where a condition holds.
+func sumsOf(by, column, where string) string {
+	return `
+INSERT INTO usage_sums (by, day, name, events, input, cache_read, cache_write_5m, cache_write_1h, output, billed, shadow, unpriced, marked)
+SELECT '` + by + `', day, ` + column + `, count(*), sum(input), sum(cache_read), sum(cache_write_5m), sum(cache_write_1h), sum(output),
+	sum(billed), sum(shadow), sum(marks & 8 <> 0), sum(marks <> 0)
+FROM usages WHERE counted AND ` + where + ` GROUP BY day, ` + column + `;
+`
 }
 
 // migrate brings the file to the newest format, in one transaction, and
