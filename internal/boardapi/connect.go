@@ -92,7 +92,7 @@ func (a *API) connectKit(r *request) (any, error) {
 		return nil, err
 	}
 	runtime := cmp.Or(in.Runtime, agent.Runtime)
-	kit := connect.In{Runtime: runtime, Agent: agent.Slug, URL: a.url(), Hook: in.URL, Slots: agent.Slots, Entry: in.MCPEntry, AgentID: cmp.Or(in.AgentID, agent.Slug)}
+	kit := connect.In{Runtime: runtime, Agent: agent.Slug, URL: a.url(), Hook: in.URL, Entry: in.MCPEntry, AgentID: cmp.Or(in.AgentID, agent.Slug)}
 	if _, err := connect.Make(kit); err != nil {
 		return nil, rest.Invalid("%s", rest.Sentence(err.Error()))
 	}

@@ -25,7 +25,6 @@ type In struct {
 	URL     string // where the agent reaches this server, without a slash at its end
 	Key     string // the agent's
 	Entry   string // what the runtime calls this server; "": board
-	Slots   int    // how many tasks at once
 
 	// Of an agent that is woken.
 	Hook    string // its address: of OpenClaw the gateway; "": it fetches its wakeups

@@ -24,7 +24,7 @@ import (
 
 func in(runtime string) connect.In {
 	return connect.In{
-		Runtime: runtime, Agent: "writer", URL: "http://127.0.0.1:8083", Key: "lsa_KEY", Slots: 1, Hook: "http://127.0.0.1:18789",
+		Runtime: runtime, Agent: "writer", URL: "http://127.0.0.1:8083", Key: "lsa_KEY", Hook: "http://127.0.0.1:18789",
 		Secret: "lsw_SECRET", Token: "lsw_TOKEN", AgentID: "writer", Neighbours: map[string]string{"writer": "board", "editor": "board_editor"},
 	}
 }

@@ -72,12 +72,12 @@ func freePort(t *testing.T) int {
 // until waits until something is so.
 func until(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end) && t.Context().Err() == nil; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end) && t.Context().Err() == nil; time.Sleep(50 * time.Millisecond) {
 		if is() {
 			return
 		}
 	}
-	t.Fatalf("%s: not within two minutes", what)
+	t.Fatalf("%s: not within a minute", what)
 }
 
 // board is a server's REST door.
@@ -181,9 +181,35 @@ func TestOpenClaw(t *testing.T) {
 	if s := b.state("WEB-2"); s != "done" {
 		t.Errorf("WEB-2 is %s", s)
 	}
-	cost := b.call("GET", "usage/summary?group_by=task", nil)
-	t.Logf("usage by task: %v", cost)
-	t.Logf("agents found: %v", b.call("POST", "agents/discover", map[string]any{"url": gateway, "gateway_token": "gateway-secret", "allow_private": true}))
+
+	t.Run("cancelled", func(t *testing.T) {
+		once(t, env, home, lockstep, "task", "add", "Wait for ever", "--project", "WEB", "--assignee", "@writer")
+		until(t, "the turn waits", func() bool { return model.Waiting() == 1 })
+		once(t, env, home, lockstep, "task", "cancel", "WEB-3")
+		cancelled := time.Now()
+		until(t, "the turn is stopped", func() bool { return model.Waiting() == 0 })
+		t.Logf("the turn was stopped %s after its task was cancelled", time.Since(cancelled))
+	})
+	t.Run("discovered", func(t *testing.T) {
+		b := &board{t, url}
+		found, _ := b.call("POST", "agents/discover", map[string]any{"url": gateway, "gateway_token": "gateway-secret", "allow_private": true})["agents"].([]any)
+		if len(found) != 2 {
+			t.Errorf("the gateway has %v", found)
+		}
+	})
+	// Five calls each, of 800 tokens at 3, 200 at 0.3 and 50 at 15 USD for a million.
+	t.Run("cost", func(t *testing.T) {
+		b := &board{t, url}
+		until(t, "each task has its cost", func() bool {
+			cost := map[any]any{}
+			rows, _ := b.call("GET", "usage/summary?group_by=task", nil)["rows"].([]any)
+			for _, row := range rows {
+				row, _ := row.(map[string]any)
+				cost[row["name"]] = row["billed"]
+			}
+			return cost["WEB-1"] == 16_050_000.0 && cost["WEB-2"] == 16_050_000.0
+		})
+	})
 }
 
 // configure writes a gateway's configuration: two agents, and the scripted model.

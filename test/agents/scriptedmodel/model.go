@@ -19,9 +19,10 @@ const Name = "scripted-1"
 type Model struct {
 	Log func(format string, args ...any) // nil: nobody hears
 
-	mu    sync.Mutex
-	calls int
-	tools []string // that the last call offered
+	mu      sync.Mutex
+	calls   int
+	waiting int
+	tools   []string // that the last call offered
 }
 
 // Calls counts the completions.
@@ -36,6 +37,20 @@ func (m *Model) Tools() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.tools
+}
+
+// Waiting counts the completions that wait for ever, as they do once a task is
+// claimed that says so in its title.
+func (m *Model) Waiting() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.waiting
+}
+
+func (m *Model) waits(n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.waiting += n
 }
 
 type message struct {
@@ -118,6 +133,12 @@ func (m *Model) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		names = append(names, t.Function.Name)
 	}
 	tool, args, word := step(&in)
+	if word == "" && strings.HasSuffix(tool, "__deliverable_add") && strings.Contains(fmt.Sprintf("%s", in.Messages), "Wait for ever") {
+		m.waits(1)
+		defer m.waits(-1)
+		<-r.Context().Done()
+		return
+	}
 	if tool != "" && !offered[tool] && offered["tool_call"] {
 		args = fmt.Sprintf(`{"id":%q,"args":%s}`, tool, args) // OpenClaw's way to a tool that it does not show
 		tool = "tool_call"
