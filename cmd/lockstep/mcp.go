@@ -23,7 +23,7 @@ import (
 // agentDoor is /mcp: the board for agents that speak MCP.
 func (a *assembly) agentDoor(stopping context.Context) http.Handler {
 	return mcp.New(mcp.Config{
-		Board: a.board.Board(), Bell: a.bell, Identify: a.board.Identify, Usage: a.costs,
+		Board: a.board.Board(), Bell: a.bell, Identify: a.board.Identify, Usage: a.spend,
 		Stopping: stopping, Version: readBuild().Version, Log: a.set.log,
 	})
 }

@@ -96,7 +96,7 @@ var layers = []struct {
 	{"internal/boardapi", []string{"internal/auth", "internal/binding", "internal/connect", "internal/control", "internal/cost", "internal/feed", "internal/health", "internal/ledger", "internal/notices", "internal/notify", "internal/openapi", "internal/push", "internal/rest", "internal/schedule", "internal/spend", "internal/store"},
 		"a door to the board: it says who calls and what in, and leaves what may be done to the board"},
 	{"internal/console", nil, "it serves files; what they ask for they ask the API like everybody else"},
-	{"internal/mcp", []string{"internal/control", "internal/cost", "internal/feed", "internal/ledger", "internal/rest"},
+	{"internal/mcp", []string{"internal/control", "internal/cost", "internal/feed", "internal/rest", "internal/spend"},
 		"a door to the board for models: what may be done the board decides, and who calls is told to it"},
 	{"internal/views", []string{"asl/...", "internal/arn", "internal/engine", "internal/feed", "internal/openapi", "internal/rest", "internal/store"},
 		"views are made of what is kept; they declare what they need of those who run executions"},

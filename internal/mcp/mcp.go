@@ -28,17 +28,18 @@ import (
 
 	"github.com/lockstep-run/lockstep/internal/control"
 	"github.com/lockstep-run/lockstep/internal/feed"
-	"github.com/lockstep-run/lockstep/internal/ledger"
 	"github.com/lockstep-run/lockstep/internal/rest"
+	"github.com/lockstep-run/lockstep/internal/spend"
 )
 
 // MaxBody is how long a request may be, in bytes: a text of a deliverable of
 // 1 MiB, and what JSON makes of it.
 const MaxBody = 2 << 20
 
-// Recorder keeps usage: a ledger.Ledger.
-type Recorder interface {
-	Record(ctx context.Context, events []ledger.Event) ([]ledger.Kept, error)
+// Reporter keeps usage that is reported, and says what became of each report: a
+// spend.Keeper.
+type Reporter interface {
+	Report(ctx context.Context, c control.Call, reports []spend.Report) ([]spend.Result, error)
 }
 
 // Config says what a Door works with.
@@ -47,7 +48,7 @@ type Config struct {
 	Bell  *feed.Bell // rings when there may be work
 	// Identify finds out who calls. Its errors are answers, see rest.Fail.
 	Identify func(*http.Request) (control.Call, error)
-	Usage    Recorder
+	Usage    Reporter
 	Stopping context.Context // ends what waits
 	Version  string          // of this program
 	Log      *slog.Logger

@@ -197,7 +197,7 @@ func TestAnotherProject(t *testing.T) {
 	a.refused("not_found", "task_next", fields{"project": "WEB"})
 	a.refused("not_found", "task_create", fields{"project": "WEB", "title": "t", "description": "d"})
 	a.refused("not_found", "task_comment", fields{"task": "WEB-1", "body": "b"})
-	a.refused("not_found", "usage_report", fields{"task": "WEB-1", "provider": "p", "model": "m", "idempotency_key": "k"})
+	a.refused("invalid_input", "usage_report", fields{"task": "WEB-1", "provider": "p", "model": "m", "idempotency_key": "k"})
 	w.want(a.ok("task_list", nil), "[]", "tasks")
 }
 
@@ -307,9 +307,9 @@ func TestUsageReport(t *testing.T) {
 	w.want(kept, true, "counted")
 	w.want(a.ok("usage_report", args), true, "duplicate")
 	w.want(a.ok("usage_report", fields{"attempt": got["attempt"], "provider": "x", "model": "y", "reported_cost_usd": 0.5, "idempotency_key": "run-2"}), 0.5, "billed_usd")
-	a.refused("invalid_input", "usage_report", fields{"provider": "x", "model": "y", "input": -1, "idempotency_key": "run-3"})
+	w.want(a.ok("usage_report", fields{"provider": "x", "model": "y", "input": -1, "idempotency_key": "run-3"}), "normalisation_warning", "marks", 0)
 	b := w.worker("other")
-	b.refused("forbidden", "usage_report", fields{"attempt": got["attempt"], "provider": "x", "model": "y", "idempotency_key": "run-1"})
+	b.refused("invalid_input", "usage_report", fields{"attempt": got["attempt"], "provider": "x", "model": "y", "idempotency_key": "run-1"})
 	w.want(b.ok("usage_report", fields{"provider": "x", "model": "y", "input": 1, "idempotency_key": "run-1"}), nil, "task")
 }
 

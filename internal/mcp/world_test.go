@@ -20,6 +20,7 @@ import (
 	"github.com/lockstep-run/lockstep/internal/ledger"
 	"github.com/lockstep-run/lockstep/internal/mcp"
 	"github.com/lockstep-run/lockstep/internal/rest"
+	"github.com/lockstep-run/lockstep/internal/spend"
 	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/store/memory"
 )
@@ -62,11 +63,13 @@ func start(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	used := spend.New(spend.Config{Ledger: costs, Workspace: "local", Write: bell.Write, Rings: bell.Next, Log: log})
+	used.Connect(api.Board())
 	stopping, stop := context.WithCancel(context.Background())
 	mux := http.NewServeMux()
 	api.Register(mux, stopping)
 	mux.Handle("/mcp", rest.Local(mcp.New(mcp.Config{
-		Board: api.Board(), Bell: bell, Identify: api.Identify, Usage: costs, Stopping: stopping, Version: "test", Log: log,
+		Board: api.Board(), Bell: bell, Identify: api.Identify, Usage: used, Stopping: stopping, Version: "test", Log: log,
 	})))
 	srv := httptest.NewServer(mux)
 	t.Cleanup(srv.Close)
