@@ -57,7 +57,6 @@ type Detail struct {
 	MapRuns             []MapRunLink `json:"map_runs"`
 	ForkOf              *ForkLink    `json:"fork_of,omitempty"`
 	Forks               []ForkLink   `json:"forks"`
-	Tasks               []TaskLink   `json:"tasks"`
 }
 
 // ChildLink is an execution that a state has started.
@@ -74,14 +73,6 @@ type MapRunLink struct {
 	Status    string     `json:"status"`
 	StartedAt *time.Time `json:"started_at"`
 	StoppedAt *time.Time `json:"stopped_at"`
-}
-
-// TaskLink is a task of the board that a state has made.
-type TaskLink struct {
-	ID    string `json:"id"`
-	Key   string `json:"key"`
-	Title string `json:"title"`
-	State string `json:"state"`
 }
 
 const mostLinks = 100 // of a kind, in a Detail
@@ -115,7 +106,7 @@ func (s *Server) execution(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := Detail{Children: []ChildLink{}, MapRuns: []MapRunLink{}, Forks: []ForkLink{}, Tasks: []TaskLink{}}
+	d := Detail{Children: []ChildLink{}, MapRuns: []MapRunLink{}, Forks: []ForkLink{}}
 	err = s.folded(ctx, x, func(f *fold) error {
 		d.Transitions, d.Open = int64(len(f.visits)), f.open
 		at := int32(-1)

@@ -39,6 +39,8 @@ type world struct {
 	changes *views.Changes
 	mux     *http.ServeMux
 
+	ended chan struct{} // cap 1: an execution has
+
 	mu    sync.Mutex
 	calls int
 	fails func(n int, c *task.Call) error // what the n-th call of a task fails with
@@ -58,12 +60,20 @@ func (w *world) Run(_ context.Context, c *task.Call) (task.Result, error) {
 }
 
 func begin(t testing.TB, st store.Store) *world {
-	w := &world{TB: t, store: st}
+	w := &world{TB: t, store: st, ended: make(chan struct{}, 1)}
 	tasks := task.NewRegistry()
 	tasks.Add("lambda:invoke", w)
 	ctx, stop := context.WithCancel(context.Background())
 	var err error
-	w.Worker, err = worker.New(ctx, st, tasks, worker.Config{Committed: func(c *store.ExecutionCommit) { w.changes.Committed(c) }})
+	w.Worker, err = worker.New(ctx, st, tasks, worker.Config{Committed: func(c *store.ExecutionCommit) {
+		w.changes.Committed(c)
+		if c.Delta.Status != engine.Running {
+			select {
+			case w.ended <- struct{}{}:
+			default:
+			}
+		}
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
