@@ -5,11 +5,16 @@ const accent: MantineColorsTuple = [
   '#e8f4ff', '#cfe6ff', '#9fcdfb', '#6cb2f7', '#459bee', '#2a88de', '#1977cb', '#0f68b6', '#0b5ea6', '#084a85',
 ];
 
+// What Mantine's own parts are made of in the dark theme: the greys of the token layer.
+const dark: MantineColorsTuple = [
+  '#e4eaf1', '#c3ccd8', '#9aa7b8', '#77869a', '#465466', '#2a3543', '#1e2834', '#151c25', '#10161d', '#0d131a',
+];
+
 /** Mantine's theme: sizes, fonts and the accent. Colours with a meaning are in tokens.css. */
 export const theme = createTheme({
   primaryColor: 'accent',
   primaryShade: 8,
-  colors: { accent },
+  colors: { accent, dark },
   fontFamily: 'var(--ls-font)',
   fontFamilyMonospace: 'var(--ls-mono)',
   fontSizes: { xs: '11.5px', sm: '13px', md: '13.5px', lg: '15px', xl: '18px' },

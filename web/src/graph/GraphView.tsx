@@ -182,14 +182,13 @@ function Inner({ definition, scope, label, status, walked, selected, onSelect, f
   );
 }
 
-/** What a screen reader says of a node; it begins with what is written on it. */
-function spoken(n: LaidNode, s: NodeStatus | undefined): string {
-  const parts = [n.name];
-  if (s?.note) parts.push(s.note);
-  if (s && s.status !== 'not_started') parts.push(statusText(s.status));
-  parts.push(n.type);
-  if (s?.visits && s.visits > 1) parts.push(graph.visits(s.visits));
-  return parts.join(', ');
+/** What a screen reader says of a node after what is written on it. */
+function Spoken({ node, status }: { node: LaidNode; status: NodeStatus | undefined }) {
+  const parts: string[] = [];
+  if (status && status.status !== 'not_started') parts.push(statusText(status.status));
+  if (status?.note || node.inside > 0) parts.push(node.type);
+  if (status?.visits && status.visits > 1) parts.push(graph.visits(status.visits));
+  return parts.length > 0 ? <span className="sr-only">, {parts.join(', ')}</span> : null;
 }
 
 const Ends = () => (
@@ -206,11 +205,12 @@ const StateNode = memo(function StateNode({ data }: NodeProps<FlowNode<Data>>) {
   return (
     <div className={css.state} data-meaning={meaningOf(is)} data-none={is === 'not_started' || undefined} data-selected={selected || undefined} data-far={far || undefined} style={heat(status)}>
       <Ends />
-      <button type="button" className={`${css.face} nopan`} aria-label={spoken(node, status)} aria-pressed={selected}>
+      <button type="button" className={`${css.face} nopan`} aria-pressed={selected}>
         <span className={css.type}><TypeIcon type={node.type} /></span>
         <span className={css.text}>
           <span className={css.name}>{node.name}</span>
           {!far && <span className={css.note}>{status?.note ?? (node.inside > 0 ? graph.inside(node.inside) : node.type)}</span>}
+          <Spoken node={node} status={status} />
         </span>
         {!far && is !== 'not_started' && <span className={css.mark}><StatusIcon status={is} size={15} /></span>}
       </button>
@@ -231,10 +231,11 @@ const ContainerNode = memo(function ContainerNode({ data }: NodeProps<FlowNode<D
     <div className={css.container} data-meaning={meaningOf(is)} data-none={is === 'not_started' || undefined} data-selected={selected || undefined} style={heat(status)}>
       <Ends />
       <div className={css.head}>
-        <button type="button" className={`${css.headFace} nopan`} aria-label={spoken(node, status)} aria-pressed={selected}>
+        <button type="button" className={`${css.headFace} nopan`} aria-pressed={selected}>
           <span className={css.type}><TypeIcon type={node.type} /></span>
           <span className={css.name}>{node.name}</span>
           {status?.note && <span className={css.note}>{status.note}</span>}
+          <Spoken node={node} status={status} />
           {is !== 'not_started' && <span className={css.mark}><StatusIcon status={is} size={15} /></span>}
         </button>
         {data.head && <span className="nopan nodrag" onClick={(e) => e.stopPropagation()}>{data.head}</span>}
@@ -266,7 +267,7 @@ function heat(status: NodeStatus | undefined): React.CSSProperties | undefined {
 /** An edge along the points of its layout, with round corners. */
 const LaidEdgeView = memo(function LaidEdgeView({ id, data }: EdgeProps) {
   const { edge, walked } = data as unknown as { edge: LaidEdge; walked: boolean };
-  const path = rounded(edge.points, edge.gutter ? 7 : 14);
+  const path = rounded(edge.points, edge.gutter ? 7 : 12);
   const [x2, y2] = edge.points.at(-1)!;
   const far = useStore((s) => s.transform[2] < 0.5);
   return (

@@ -125,13 +125,16 @@ function layoutScope(scope: Scope, collapsed: ReadonlySet<string>, depth: number
     nodes.push(node);
     if (container) placeInside(node, container.inner, nodes, edges);
   }
+  const ranks = bands([...boxes.values()]);
   for (const { edge, name } of direct) {
-    const points = pointsOf(g.edge({ v: edge.from, w: edge.to, name }));
-    const label = g.edge({ v: edge.from, w: edge.to, name }) as { x?: number; y?: number };
-    edges.push({ ...baseEdge(edge, depth, name), gutter: false, loop: false, points, ...(edge.label && label.x !== undefined ? { labelAt: [label.x, label.y!] } : {}) });
+    const bends = pointsOf(g.edge({ v: edge.from, w: edge.to, name })).slice(1, -1);
+    const points = routeDirect(boxes.get(edge.from)!, boxes.get(edge.to)!, bends, ranks);
+    // Nearer to where it leads, since that is where edges are apart.
+    const labelAt = edge.label ? between(points, 0.6) : undefined;
+    edges.push({ ...baseEdge(edge, depth, name), gutter: false, loop: false, points, ...(labelAt ? { labelAt } : {}) });
   }
 
-  const used = routeGutter(gutter, order.loops, boxes, right, depth, scope, edges);
+  const used = routeGutter(gutter, order.loops, boxes, ranks, right, depth, scope, edges);
   return { width: Math.max(right + used, size.width), height: bottom, nodes, edges };
 }
 
@@ -212,13 +215,52 @@ function depthFirst(scope: Scope): Order {
   return { states, loops, catchers };
 }
 
+/** An edge that goes down: straight to the next rank, and past others where it was given room. */
+function routeDirect(from: Box, to: Box, bends: [number, number][], ranks: Rank[]): [number, number][] {
+  const [a, b] = [ranks.findIndex((r) => within(from, r)), ranks.findIndex((r) => within(to, r))];
+  const inside = (x: number, box: Box) => Math.min(Math.max(x, box.x + 16), box.x + box.width - 16);
+  const [x1, x2] = [from.x + from.width / 2, to.x + to.width / 2];
+  const [y1, y2] = [from.y + from.height, to.y];
+  if (b - a <= 1 || bends.length === 0) {
+    // Where one is above the other, in a line.
+    const line = x1 > to.x + 16 && x1 < to.x + to.width - 16 && Math.abs(x1 - x2) < 12 ? x1 : undefined;
+    if (line !== undefined) return [[line, y1], [line, y2]];
+    const middle = (y1 + y2) / 2;
+    return [[x1, y1], [x1, middle], [x2, middle], [x2, y2]];
+  }
+  const past = bends.filter(([, y]) => y > y1 && y < y2);
+  const first: [number, number] = past[0] ?? [x1, y1];
+  const last: [number, number] = past.at(-1) ?? [x2, y2];
+  return [[inside(first[0], from), y1], ...past, [inside(last[0], to), y2]];
+}
+
+/** The point at a share of the way. */
+function between(points: [number, number][], share: number): [number, number] {
+  const lengths = points.slice(1).map((p, i) => Math.hypot(p[0] - points[i]![0], p[1] - points[i]![1]));
+  let left = lengths.reduce((a, b) => a + b, 0) * share;
+  for (const [i, length] of lengths.entries()) {
+    if (left <= length && length > 0) {
+      const [a, b] = [points[i]!, points[i + 1]!];
+      return [a[0] + ((b[0] - a[0]) * left) / length, a[1] + ((b[1] - a[1]) * left) / length];
+    }
+    left -= length;
+  }
+  return points.at(-1)!;
+}
+
+interface Rank {
+  top: number;
+  bottom: number;
+}
+
+const within = (b: Box, r: Rank) => b.y >= r.top - 1 && b.y + b.height <= r.bottom + 1;
+
 /** Draws loops and Catch edges at the right, each in a lane of its own where they overlap. Returns how much wider that makes the scope. */
-function routeGutter(gutter: Edge[], loops: Set<Edge>, boxes: Map<string, Box>, right: number, depth: number, scope: Scope, edges: LaidEdge[]): number {
+function routeGutter(gutter: Edge[], loops: Set<Edge>, boxes: Map<string, Box>, ranks: Rank[], right: number, depth: number, scope: Scope, edges: LaidEdge[]): number {
   if (gutter.length === 0) return 0;
   // Between two ranks nothing is in the way, so that is where edges run sideways.
-  const ranks = bands([...boxes.values()]);
-  const below = (b: Box) => ranks.find((r) => b.y >= r.top - 1 && b.y + b.height <= r.bottom + 1)?.bottom ?? b.y + b.height;
-  const above = (b: Box) => ranks.find((r) => b.y >= r.top - 1 && b.y + b.height <= r.bottom + 1)?.top ?? b.y;
+  const below = (b: Box) => ranks.find((r) => within(b, r))?.bottom ?? b.y + b.height;
+  const above = (b: Box) => ranks.find((r) => within(b, r))?.top ?? b.y;
   const spans = gutter
     .map((edge) => {
       const [from, to] = [boxes.get(edge.from)!, boxes.get(edge.to)!];
@@ -256,8 +298,8 @@ function routeGutter(gutter: Edge[], loops: Set<Edge>, boxes: Map<string, Box>, 
 }
 
 /** The ranks of a scope, from top to bottom. */
-function bands(boxes: Box[]): { top: number; bottom: number }[] {
-  const out: { top: number; bottom: number }[] = [];
+function bands(boxes: Box[]): Rank[] {
+  const out: Rank[] = [];
   for (const b of [...boxes].sort((p, q) => p.y - q.y)) {
     const last = out.at(-1);
     if (last && b.y < last.bottom) last.bottom = Math.max(last.bottom, b.y + b.height);

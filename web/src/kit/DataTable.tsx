@@ -177,9 +177,8 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
             <button type="button" className={css.linkButton} onClick={() => onSelect?.(new Set())}>{kit.clearSelection}</button>
           </div>
         ) : (
-          toolbar
+          <div className={css.tools}>{toolbar}</div>
         )}
-        <div className={css.spacer} />
         <Menu closeOnItemClick={false} position="bottom-end">
           <Menu.Target>
             <Tooltip label={kit.columns}>
