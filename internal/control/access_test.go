@@ -78,6 +78,13 @@ func reads(w *world, c control.Call, ref string) map[string]func() (any, error) 
 		"RecurringTasks":   func() (any, error) { return page(w.RecurringTasks(ctx, c, "", most)) },
 		"RecurringTasks 2": func() (any, error) { return page(w.RecurringTasks(ctx, c, ref, most)) },
 		"Handoffs":         func() (any, error) { return page(w.Handoffs(ctx, c, ref, most)) },
+		"Tasks 8": func() (any, error) {
+			return page(w.Tasks(ctx, c, control.TaskQuery{Project: ref, Cards: true, Page: most}))
+		},
+		"Counts":       func() (any, error) { return one(w.Counts(ctx, c, ref)) },
+		"Around":       func() (any, error) { return one(w.Around(ctx, c, ref)) },
+		"Dependencies": func() (any, error) { return one(w.Dependencies(ctx, c, ref)) },
+		"ReviewDetail": func() (any, error) { return one(w.ReviewDetail(ctx, c, ref)) },
 
 		"Ready": func() (any, error) {
 			_, why, err := w.Ready(ctx, c, ref)
@@ -97,7 +104,7 @@ func reads(w *world, c control.Call, ref string) map[string]func() (any, error) 
 
 // others are the methods of the board that change something, and those that only
 // the server itself calls.
-var others = strings.Fields(`AcceptHandoff AddDeliverable AddDependency AnswerBlock Assign Block BudgetChanged Cancel Claim Comment
+var others = strings.Fields(`CommentAt AcceptHandoff AddDeliverable AddDependency AnswerBlock Assign Block BudgetChanged Cancel Claim Comment
 	Connect CreateAgent CreateProject CreateRecurring CreateTask CreateTemplate CreateUser CreateWorkspace Decide DeclineHandoff Delegate DeleteRecurring
 	DeleteTask DeleteTemplate EndReview EndWait Fail Fetch In KeepAlive LeaseOf May MayConnect Newest Next NotSent OfferHandoff OverBudget Pause Progress Pushed PutBlob Queued
 	ReadMentions Release ReleaseMentions RemoveDependency RemoveUser Reopen RequestReview Resume Retire Retry ReviewOf RunEnded SendMessage Sent SetRole Signal
@@ -273,12 +280,12 @@ func TestListsOfTasks(t *testing.T) {
 			}
 		}
 	}
-	want(control.TaskQuery{}, "OPS-1 WEB-3 WEB-1 WEB-2")
-	want(control.TaskQuery{Sort: control.ByRank}, "WEB-2 WEB-3 OPS-1 WEB-1")
+	want(control.TaskQuery{}, "OPS-1 WEB-1 WEB-3 WEB-2")
+	want(control.TaskQuery{Sort: control.ByRank}, "OPS-1 WEB-1 WEB-2 WEB-3")
 	want(control.TaskQuery{Sort: control.ByUpdate}, "WEB-2 WEB-3 OPS-1 WEB-1")
 	want(control.TaskQuery{Sort: control.ByUpdate, UpdatedSince: since}, "WEB-2")
 	want(control.TaskQuery{UpdatedSince: since}, "WEB-2")
-	want(control.TaskQuery{Project: "WEB"}, "WEB-3 WEB-1 WEB-2")
+	want(control.TaskQuery{Project: "WEB"}, "WEB-1 WEB-3 WEB-2")
 	want(control.TaskQuery{States: []control.State{control.Assigned}}, "WEB-3")
 	want(control.TaskQuery{Assignee: "@writer"}, "WEB-3")
 	want(control.TaskQuery{Assignee: "writer", Sort: control.ByRank}, "WEB-3")
@@ -287,7 +294,7 @@ func TestListsOfTasks(t *testing.T) {
 	want(control.TaskQuery{Reviewer: "user:rob"}, "WEB-3")
 	want(control.TaskQuery{Label: "text"}, "WEB-1")
 	want(control.TaskQuery{Gate: "closed"}, "WEB-2")
-	want(control.TaskQuery{Gate: "open", Project: "WEB"}, "WEB-3 WEB-1")
+	want(control.TaskQuery{Gate: "open", Project: "WEB"}, "WEB-1 WEB-3")
 	want(control.TaskQuery{Parent: "WEB-1"}, "WEB-3")
 	want(control.TaskQuery{Q: "PAGE blue"}, "WEB-1")
 	want(control.TaskQuery{Q: "page"}, "WEB-1 WEB-2")
