@@ -85,13 +85,21 @@ func (x *op) need(project, what string) error {
 }
 
 // needEdit refuses a caller who may not change a task: what is a member's own
-// or nobody's may be changed by members.
+// or nobody's may be changed by members, what an agent works on by that agent.
 func (x *op) needEdit(t *Task) error {
 	err := x.need(t.Project, "edit")
 	if !Is(err, Forbidden) {
 		return err
 	}
-	if t.Assignee == x.By || x.By.isUser() && (t.Assignee == "" || t.CreatedBy == x.By) || x.By.isAgent() && t.CreatedBy == x.By && t.Assignee == "" {
+	own := x.By.isUser() && (t.Assignee == x.By || t.Assignee == "" || t.CreatedBy == x.By)
+	if x.By.isAgent() {
+		l, holds := get[Lease](x, t.ID)
+		if holds != nil && !Is(holds, NotFound) {
+			return holds
+		}
+		own = holds == nil && l.Holder == x.By
+	}
+	if own {
 		return x.need(t.Project, "comment")
 	}
 	return err
