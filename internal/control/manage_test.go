@@ -43,7 +43,7 @@ func TestAnAgentIsChanged(t *testing.T) {
 	w.refused(second(w.UpdateAgent(ctx, w.as("mia"), "writer", control.UpdateAgent{Projects: &projects})), control.NotFound)
 	w.refused(second(w.CreateAgent(ctx, w.as("mia"), control.NewAgent{Slug: "spy", Projects: []string{"WEB", "OPS"}})), control.NotFound)
 
-	a = ok[*control.Agent](w)(w.UpdateAgent(ctx, w.as("ann"), "writer", control.UpdateAgent{Projects: &projects}))
+	ok[*control.Agent](w)(w.UpdateAgent(ctx, w.as("ann"), "writer", control.UpdateAgent{Projects: &projects}))
 	if a = ok[*control.Agent](w)(w.Agent(ctx, w.as("ann"), "writer")); len(a.Projects) != 1 || a.Projects[0] == ok[*control.Project](w)(w.Project(ctx, w.as("ann"), "WEB")).ID {
 		t.Errorf("it is in %v", a.Projects)
 	}
