@@ -10,7 +10,7 @@ const api = { target: server, changeOrigin: true, headers: { origin: server } };
 // Packages by the file that they end in. A file changes only when its packages
 // do, so that a rebuild leaves most of dist as it was.
 const groups: [name: string, packages: RegExp][] = [
-  ['graph', /node_modules\/(@xyflow|@dagrejs|d3-(selection|zoom|drag|transition|interpolate|ease|timer|dispatch|color)|classcat|zustand)\//],
+  ['graph', /node_modules\/(@xyflow|@dagrejs|d3-(selection|zoom|drag|transition|ease|timer|dispatch)|classcat|zustand)\//],
   ['editor', /node_modules\/(@codemirror|@lezer|@marijn|crelt|style-mod|w3c-keyname)\//],
   ['markdown', /node_modules\/(marked|dompurify)\//],
   ['icons', /node_modules\/@tabler\//],
@@ -28,7 +28,6 @@ export default defineConfig({
     sourcemap: false,
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    cssCodeSplit: false,
     target: 'es2022',
     chunkSizeWarningLimit: 900,
     reportCompressedSize: false,
@@ -36,8 +35,10 @@ export default defineConfig({
       output: {
         entryFileNames: '[name].js',
         chunkFileNames: '[name].js',
-        assetFileNames: (asset) => (asset.names[0]?.endsWith('.css') ? 'app.css' : '[name][extname]'),
+        assetFileNames: '[name][extname]',
         codeSplitting: {
+          // Else a group takes what its packages stand on with it, React first of all.
+          includeDependenciesRecursively: false,
           groups: groups.map(([name, test], i) => ({ name, test, priority: groups.length - i })),
         },
       },

@@ -13,28 +13,30 @@ const axe = readFileSync(join(here, '../node_modules/axe-core/axe.min.js'), 'utf
 /** Where pictures go; the folder is not part of the repository. */
 export const shots = process.env.LOCKSTEP_SHOTS ?? join(here, 'shots');
 
-/** Starts `lockstep dev` over an empty folder; close() ends it, by its process id, and removes the folder. */
-export async function startServer(args = []) {
+/** Starts `lockstep dev`, or serve, over an empty folder; close() ends it, by its process id, and removes the folder. */
+export async function startServer(args = [], command = 'dev') {
   const data = mkdtempSync(join(tmpdir(), 'lockstep-e2e-'));
   const binary = process.env.LOCKSTEP_BIN;
   if (!binary) throw new Error('LOCKSTEP_BIN names the binary to test, such as ../bin/lockstep');
-  const child = spawn(binary, ['dev', '--listen', '127.0.0.1:0', '--data', data, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(binary, [command, '--listen', '127.0.0.1:0', '--data', data, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   let log = '';
   child.stderr.on('data', (text) => (log += text));
   const ended = new Promise((resolve) => child.on('exit', resolve));
+  let out = '';
   const url = await new Promise((resolve, reject) => {
-    let out = '';
     child.stdout.on('data', (text) => {
       out += text;
       const found = /ready at (http:\S+)/.exec(out);
       if (found) resolve(found[1]);
     });
-    child.on('exit', (code) => reject(new Error(`lockstep dev ended with ${code}: ${log}`)));
+    child.on('exit', (code) => reject(new Error(`lockstep ${command} ended with ${code}: ${log}`)));
   });
   return {
     url,
     data,
     log: () => log,
+    /** What it has printed, as soon as that fits a pattern. */
+    said: (pattern) => until(() => pattern.exec(out)?.[0], `the server says ${pattern}`),
     async close() {
       child.kill('SIGTERM');
       await ended;

@@ -1,9 +1,9 @@
-import { ActionIcon, Drawer, Indicator, Menu, SegmentedControl, Tooltip, UnstyledButton, useComputedColorScheme, useMantineColorScheme } from '@mantine/core';
+import { ActionIcon, Drawer, Indicator, Popover, SegmentedControl, Tooltip, UnstyledButton, useComputedColorScheme, useMantineColorScheme } from '@mantine/core';
 import { useDisclosure, useLocalStorage, useMediaQuery } from '@mantine/hooks';
 import { notifications } from '@mantine/notifications';
 import { IconBell, IconKeyboard, IconLayoutSidebarLeftCollapse, IconLayoutSidebarLeftExpand, IconLogout, IconMenu2, IconSearch, IconUserCircle } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
-import { Link, Navigate, Outlet, useNavigate, useRouterState } from '@tanstack/react-router';
+import { Link, Outlet, useNavigate, useRouter, useRouterState } from '@tanstack/react-router';
 import { Suspense, useEffect, useState } from 'react';
 import { displayName, sessionQuery, signOut } from '../api/session.ts';
 import { openStream, useNewerServer, useStreamState } from '../api/stream/client.ts';
@@ -11,7 +11,7 @@ import { waitingReviews } from '../api/reviews.ts';
 import { ErrorState } from '../kit/ErrorState.tsx';
 import { Kbd } from '../kit/Kbd.tsx';
 import { common, shell } from '../strings/index.ts';
-import { client } from './client.ts';
+import { onServer } from './base.ts';
 import { copyText } from './clipboard.ts';
 import { useShortcuts, type Shortcut } from './keys.ts';
 import { Mark } from './Mark.tsx';
@@ -23,7 +23,6 @@ import css from './Shell.module.css';
 /** The frame around all pages: header, navigation, and the page. Somebody who has to sign in is sent to do so. */
 export function Shell() {
   const session = useQuery(sessionQuery);
-  const path = useRouterState({ select: (s) => s.location.href });
   if (session.isPending) return <div className={css.quiet} role="status" aria-label={common.loading} />;
   if (session.isError) {
     return (
@@ -32,8 +31,18 @@ export function Shell() {
       </main>
     );
   }
-  if (session.data === null) return <Navigate to="/sign-in" search={{ next: path }} replace />;
+  if (session.data === null) return <ToSignIn />;
   return <Inside />;
+}
+
+/** Leads to the sign-in page, once, which leads back. */
+function ToSignIn() {
+  const router = useRouter();
+  useEffect(() => {
+    const next = router.state.location.href;
+    if (!next.startsWith('/sign-in')) void router.navigate({ to: '/sign-in', search: next === '/' ? {} : ({ next } as never), replace: true });
+  }, [router]);
+  return null;
 }
 
 function Inside() {
@@ -185,19 +194,21 @@ function ReviewBell() {
 function UserMenu({ openSheet }: { openSheet: () => void }) {
   const { data: session } = useQuery(sessionQuery);
   const { colorScheme, setColorScheme } = useMantineColorScheme();
-  const leave = async () => {
-    await signOut();
-    client.clear();
-    location.assign('./sign-in');
-  };
+  const [open, setOpen] = useState(false);
+  // A fresh page: nothing of what was on this one stays in memory.
+  const leave = () =>
+    signOut().then(
+      () => location.assign(onServer('/sign-in')),
+      (err: unknown) => notifications.show({ color: 'red', message: err instanceof Error ? err.message : String(err) }),
+    );
   return (
-    <Menu width={240} position="bottom-end">
-      <Menu.Target>
-        <ActionIcon aria-label={`${shell.account}: ${session ? displayName(session.user) : ''}`} size={32}>
+    <Popover width={248} position="bottom-end" trapFocus opened={open} onChange={setOpen}>
+      <Popover.Target>
+        <ActionIcon aria-label={`${shell.account}: ${session ? displayName(session.user) : ''}`} size={32} onClick={() => setOpen(!open)}>
           <IconUserCircle size={20} stroke={1.6} />
         </ActionIcon>
-      </Menu.Target>
-      <Menu.Dropdown>
+      </Popover.Target>
+      <Popover.Dropdown p={8} aria-label={shell.account}>
         <div className={css.who}>
           <strong className="truncate">{session && displayName(session.user)}</strong>
           <span className="dim truncate">{session?.dev ? shell.devUser : session?.user.email}</span>
@@ -212,11 +223,19 @@ function UserMenu({ openSheet }: { openSheet: () => void }) {
             data={(['auto', 'light', 'dark'] as const).map((value) => ({ value, label: shell.themes[value] }))}
           />
         </div>
-        <Menu.Divider />
-        <Menu.Item leftSection={<IconKeyboard size={16} />} rightSection={<Kbd keys="?" />} onClick={openSheet}>{shell.keyboard}</Menu.Item>
-        {session && !session.dev && <Menu.Item leftSection={<IconLogout size={16} />} onClick={() => void leave()}>{shell.signOut}</Menu.Item>}
-      </Menu.Dropdown>
-    </Menu>
+        <UnstyledButton className={css.action} onClick={() => { setOpen(false); openSheet(); }}>
+          <IconKeyboard size={16} aria-hidden="true" />
+          <span className={css.entryText}>{shell.keyboard}</span>
+          <span aria-hidden="true"><Kbd keys="?" /></span>
+        </UnstyledButton>
+        {session && !session.dev && (
+          <UnstyledButton className={css.action} onClick={() => void leave()}>
+            <IconLogout size={16} aria-hidden="true" />
+            <span className={css.entryText}>{shell.signOut}</span>
+          </UnstyledButton>
+        )}
+      </Popover.Dropdown>
+    </Popover>
   );
 }
 

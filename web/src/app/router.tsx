@@ -62,6 +62,7 @@ const tree = root.addChildren([
     page('/ops', activity, 'OpsPage'),
     page('/settings', settings, 'SettingsPage'),
     page('/settings/$section', settings, 'SettingsPage'),
+    createRoute({ getParentRoute: () => inside, path: '$', component: Missing }),
     page('/kit', () => import('../pages/showroom/index.ts'), 'KitPage'),
   ]),
   bare('/sign-in', entry, 'SignInPage'),

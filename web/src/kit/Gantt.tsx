@@ -76,7 +76,7 @@ export function Gantt({ label, rows, now, selected, onSelect, marks = [], height
           }}
           onDoubleClick={() => setWindow(null)}
         >
-          {marked.map((t) => (
+          {marked.filter((t) => scale.x(t) < 0.97).map((t) => (
             <span key={t} className={`${css.tick} num`} style={{ left: `${scale.x(t) * 100}%` }}>{formatDuration(t - scale.from)}</span>
           ))}
           {drag && <span className={css.brush} style={{ left: `${Math.min(...drag) * 100}%`, width: `${Math.abs(drag[1] - drag[0]) * 100}%` }} />}

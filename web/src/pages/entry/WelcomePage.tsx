@@ -24,7 +24,6 @@ export function WelcomePage() {
     setProblem('');
     try {
       await redeemLink(token!, { name: of('name') || (link.data?.name ?? ''), display: of('display'), password: of('password') });
-      client.removeQueries({ queryKey: ['link'] });
       await client.invalidateQueries({ queryKey: ['session'] });
       void navigate({ to: '/', replace: true });
     } catch (err) {
