@@ -112,6 +112,7 @@ const mayFail = [];
 /** A page of the console, in one theme. Errors on its console and requests that fail end up in problems. */
 export async function openPage(browser, server, { theme = 'light', width = 1440, height = 900, mayFailToo = [] } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, baseURL: server.url, reducedMotion: 'reduce', colorScheme: theme, timezoneId: 'Europe/Berlin', locale: 'en-GB' });
+  context.setDefaultTimeout(12_000);
   const page = await context.newPage();
   const problems = [];
   const excused = (url) => [...mayFail, ...mayFailToo].some((p) => p.test(url));

@@ -23,6 +23,8 @@ export default {
         await page.keyboard.type('machine:orders');
         await page.keyboard.press('Enter');
         await page.getByRole('link', { name: 'order-1001' }).waitFor({ state: 'detached' });
+        await page.getByRole('link', { name: 'supplier-1' }).waitFor({ state: 'detached' });
+        await page.getByRole('link', { name: 'order-1002' }).waitFor();
         assert.equal(await page.getByRole('table', { name: 'Executions' }).getByRole('row').count(), 3, 'two failed, and the head');
         assert.match(page.url(), /q=status:failed\+machine:orders/);
         await page.keyboard.press('Escape');

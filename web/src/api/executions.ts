@@ -104,7 +104,6 @@ export interface ExecutionView extends ExecutionRow {
   map_runs: { arn: string; state: string; status: string; started_at: string; stopped_at: string | null }[];
   fork_of?: { arn: string; state: string; event: number; at: string };
   forks: { arn: string; state: string; event: number; at: string }[];
-  tasks: { id: string; key: string; title: string; state: string }[];
 }
 
 export interface StateTotals {
@@ -164,6 +163,14 @@ const at = (arn: string) => `/executions/${encodeURIComponent(arn)}`;
 
 export function executionQuery(arn: string) {
   return queryOptions({ queryKey: ['execution', arn], queryFn: ({ signal }) => rest<ExecutionView>(at(arn), { signal }) });
+}
+
+/** Tasks of the board that states of an execution wait for, or have waited for. */
+export function boundTasksQuery(arn: string) {
+  return queryOptions({
+    queryKey: ['tasks', 'execution', arn],
+    queryFn: async ({ signal }) => (await rest<{ tasks?: { id: string; key: string; title: string; state: string }[] }>('/tasks', { query: { execution: arn, limit: 50 }, signal })).tasks ?? [],
+  });
 }
 
 export function totalsQuery(arn: string) {

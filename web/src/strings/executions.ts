@@ -66,6 +66,7 @@ export const executions = {
   parent: 'Started by',
   mapRun: 'Map Run',
   children: 'Executions it started',
+  tasks: 'Tasks',
   forkOf: 'Fork of',
   redriven: (n: number) => (n === 1 ? 'Redriven once' : `Redriven ${n} times`),
   newFrom: 'New from this input',

@@ -5,7 +5,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
 import { useCallback, useMemo, useState } from 'react';
 import { ApiError } from '../../api/http.ts';
-import { definitionQuery, executionQuery, totalsQuery, type ExecutionView, type Visit } from '../../api/executions.ts';
+import { boundTasksQuery, definitionQuery, executionQuery, totalsQuery, type ExecutionView, type Visit } from '../../api/executions.ts';
 import { copyText } from '../../app/clipboard.ts';
 import { useShortcuts } from '../../app/keys.ts';
 import { Page } from '../../app/Page.tsx';
@@ -205,6 +205,7 @@ function useListWalk(arn: string) {
 }
 
 function Facts({ execution: x }: { execution: ExecutionView }) {
+  const tasks = useQuery(boundTasksQuery(x.arn)).data ?? [];
   const machine = x.machine.split('/')[0]!;
   return (
     <dl className={css.facts}>
@@ -227,7 +228,14 @@ function Facts({ execution: x }: { execution: ExecutionView }) {
           {x.children.length > 3 && <span className="dim">+{x.children.length - 3}</span>}
         </Fact>
       )}
-      {x.tasks.map((task) => <Fact key={task.id} label={task.state}><Link to="/board/$project" params={{ project: task.key.split('-')[0]! }} search={{ task: task.key } as never}>{task.key}</Link></Fact>)}
+      {tasks.length > 0 && (
+        <Fact label={t.tasks}>
+          {tasks.slice(0, 4).map((task) => (
+            <Link key={task.id} to="/board/$project" params={{ project: task.key.replace(/-\d+$/, '') }} search={{ task: task.key } as never} title={task.title}>{task.key}</Link>
+          ))}
+          {tasks.length > 4 && <span className="dim">+{tasks.length - 4}</span>}
+        </Fact>
+      )}
     </dl>
   );
 }
