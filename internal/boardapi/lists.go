@@ -76,12 +76,12 @@ func (a *API) listAgents(r *request) (any, error) {
 }
 
 func (a *API) listTasks(r *request) (any, error) {
-	page, q, err := r.page("project", "status", "assignee", "reviewer", "label", "gate", "execution", "parent", "updated_since", "q", "sort", "cards")
+	page, q, err := r.page("project", "status", "assignee", "reviewer", "label", "gate", "execution", "machine", "parent", "updated_since", "q", "sort", "cards")
 	if err != nil {
 		return nil, err
 	}
 	in := control.TaskQuery{Project: q["project"], Assignee: control.Party(q["assignee"]), Reviewer: control.Party(q["reviewer"]), Label: q["label"],
-		Gate: q["gate"], Execution: q["execution"], Parent: q["parent"], Q: q["q"], Sort: control.Sort(q["sort"]), Cards: q["cards"] != "" && q["cards"] != "0", Page: page}
+		Gate: q["gate"], Execution: q["execution"], Machine: q["machine"], Parent: q["parent"], Q: q["q"], Sort: control.Sort(q["sort"]), Cards: q["cards"] != "" && q["cards"] != "0", Page: page}
 	if q["status"] != "" {
 		for s := range strings.SplitSeq(q["status"], ",") {
 			if !slices.Contains(control.States(), control.State(s)) {

@@ -109,6 +109,7 @@ func Routes() []openapi.Route {
 		openapi.Param{Name: "label"},
 		openapi.Param{Name: "gate", Enum: []string{"open", "closed"}},
 		openapi.Param{Name: "execution", Description: "the ARN of an execution whose states wait for it"},
+		openapi.Param{Name: "machine", Description: "the name of a machine whose executions it is for"},
 		openapi.Param{Name: "parent"},
 		openapi.Param{Name: "updated_since", Description: "a time in RFC 3339"},
 		openapi.Param{Name: "q", Description: "words of key, title, labels and description"},

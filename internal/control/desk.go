@@ -275,6 +275,15 @@ func (b *Board) ReviewDetail(ctx context.Context, c Call, id string) (*ReviewDet
 	return v, nil
 }
 
+// machine is the name of the machine that a source's execution is of: ARNs of
+// executions have it before the execution's name.
+func (s *Source) machine() string {
+	if parts := strings.Split(s.Execution, ":"); len(parts) > 6 {
+		return parts[6]
+	}
+	return ""
+}
+
 // Anchor is the line of a deliverable that a comment is about.
 type Anchor struct {
 	Deliverable string `json:"deliverable"` // id

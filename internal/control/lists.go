@@ -210,6 +210,7 @@ type TaskQuery struct {
 	Label        string
 	Gate         string // open or closed: of tasks that have not begun
 	Execution    string // whose states wait for it
+	Machine      string // the name of a machine whose executions it is for
 	Parent       string // its key or id
 	UpdatedSince time.Time
 	Q            string // words of key, title, labels or description
@@ -362,6 +363,7 @@ func (x *op) fits(t *Task, q *TaskQuery) (bool, error) {
 		q.Label != "" && !slices.Contains(t.Labels, q.Label),
 		q.Parent != "" && t.Parent != q.Parent,
 		q.Execution != "" && (t.Source == nil || t.Source.Execution != q.Execution),
+		q.Machine != "" && (t.Source == nil || t.Source.machine() != q.Machine),
 		t.UpdatedAt.Before(q.UpdatedSince):
 		return false, nil
 	}

@@ -1,6 +1,6 @@
 import { SegmentedControl } from '@mantine/core';
 import { useLocalStorage } from '@mantine/hooks';
-import { useMemo, useState } from 'react';
+import { Fragment, useMemo, useState, type ReactNode } from 'react';
 import { kit } from '../strings/index.ts';
 import { diffLines, type Hunk } from './diff.ts';
 import css from './DiffView.module.css';
@@ -11,13 +11,17 @@ export interface DiffViewProps {
   label: string;
   beforeLabel?: string;
   afterLabel?: string;
+  /** What is shown below a line of the text after, by its number. */
+  notes?: ReadonlyMap<number, ReactNode>;
+  /** Makes the numbers of the text after buttons. */
+  onLine?: (line: number) => void;
 }
 
 /** So many unchanged lines are shown around a change. */
 const around = 3;
 
 /** Two texts compared by lines, in one column or side by side. */
-export function DiffView({ before, after, label, beforeLabel, afterLabel }: DiffViewProps) {
+export function DiffView({ before, after, label, beforeLabel, afterLabel, notes, onLine }: DiffViewProps) {
   const [mode, setMode] = useLocalStorage<'unified' | 'split'>({ key: 'lockstep.diff', defaultValue: 'unified' });
   const hunks = useMemo(() => diffLines(before, after), [before, after]);
   const count = (kind: Hunk['kind']) => hunks.filter((h) => h.kind === kind).reduce((n, h) => n + h.lines.length, 0);
@@ -50,43 +54,52 @@ export function DiffView({ before, after, label, beforeLabel, afterLabel }: Diff
               )}
             </thead>
           )}
-          <tbody>{mode === 'split' ? <Split hunks={hunks} /> : <Unified hunks={hunks} />}</tbody>
+          <tbody>{mode === 'split' ? <Split hunks={hunks} notes={notes} onLine={onLine} /> : <Unified hunks={hunks} notes={notes} onLine={onLine} />}</tbody>
         </table>
       </div>
     </div>
   );
 }
 
-function Unified({ hunks }: { hunks: Hunk[] }) {
+type Rows = { hunks: Hunk[] } & Pick<DiffViewProps, 'notes' | 'onLine'>;
+
+function Unified({ hunks, notes, onLine }: Rows) {
   let [a, b] = [0, 0];
   return hunks.map((h, i) => {
     const rows = h.lines.map((text) => ({ text, a: h.kind === 'added' ? undefined : ++a, b: h.kind === 'removed' ? undefined : ++b }));
     const draw = (r: (typeof rows)[number], j: number) => (
-      <tr key={j} data-kind={h.kind}>
-        <td className={css.number}>{r.a}</td>
-        <td className={css.number}>{r.b}</td>
-        <td className={css.text}><Sign kind={h.kind} />{r.text}</td>
-      </tr>
+      <Fragment key={j}>
+        <tr data-kind={h.kind} data-change={(h.kind !== 'same' && j === 0 && (hunks[i - 1]?.kind ?? 'same') === 'same') || undefined}>
+          <td className={css.number}>{r.a}</td>
+          <td className={css.number}><Line n={r.b} onLine={onLine} /></td>
+          <td className={css.text}><Sign kind={h.kind} />{r.text}</td>
+        </tr>
+        <Beneath line={r.b} notes={notes} width={3} />
+      </Fragment>
     );
-    return h.kind === 'same' ? <Folded key={i} rows={rows.map(draw)} first={i === 0} last={i === hunks.length - 1} width={3} /> : rows.map(draw);
+    return h.kind === 'same' ? <Folded key={i} rows={rows.map(draw)} first={i === 0} last={i === hunks.length - 1} width={3} noted={rows.some((r) => r.b !== undefined && notes?.has(r.b))} /> : <Fragment key={i}>{rows.map(draw)}</Fragment>;
   });
 }
 
-function Split({ hunks }: { hunks: Hunk[] }) {
+function Split({ hunks, notes, onLine }: Rows) {
   const out: React.ReactNode[] = [];
   let [a, b] = [0, 0];
   for (let i = 0; i < hunks.length; i++) {
     const h = hunks[i]!;
     if (h.kind === 'same') {
+      const from = b + 1;
       const rows = h.lines.map((text, j) => (
-        <tr key={j}>
-          <td className={css.number}>{++a}</td>
-          <td className={css.text}>{text}</td>
-          <td className={css.number}>{++b}</td>
-          <td className={css.text}>{text}</td>
-        </tr>
+        <Fragment key={j}>
+          <tr>
+            <td className={css.number}>{++a}</td>
+            <td className={css.text}>{text}</td>
+            <td className={css.number}><Line n={++b} onLine={onLine} /></td>
+            <td className={css.text}>{text}</td>
+          </tr>
+          <Beneath line={b} notes={notes} width={4} />
+        </Fragment>
       ));
-      out.push(<Folded key={i} rows={rows} first={i === 0} last={i === hunks.length - 1} width={4} />);
+      out.push(<Folded key={i} rows={rows} first={i === 0} last={i === hunks.length - 1} width={4} noted={h.lines.some((_, j) => notes?.has(from + j))} />);
       continue;
     }
     const next = hunks[i + 1];
@@ -96,13 +109,14 @@ function Split({ hunks }: { hunks: Hunk[] }) {
     for (let j = 0; j < Math.max(removed.length, added.length); j++) {
       const [left, right] = [removed[j], added[j]];
       out.push(
-        <tr key={`${i}-${j}`}>
+        <tr key={`${i}-${j}`} data-change={j === 0 || undefined}>
           <td className={css.number} data-side={left === undefined ? 'none' : 'removed'}>{left === undefined ? '' : ++a}</td>
           <td className={css.text} data-side={left === undefined ? 'none' : 'removed'}>{left !== undefined && <Sign kind="removed" />}{left}</td>
-          <td className={css.number} data-side={right === undefined ? 'none' : 'added'}>{right === undefined ? '' : ++b}</td>
+          <td className={css.number} data-side={right === undefined ? 'none' : 'added'}>{right === undefined ? '' : <Line n={++b} onLine={onLine} />}</td>
           <td className={css.text} data-side={right === undefined ? 'none' : 'added'}>{right !== undefined && <Sign kind="added" />}{right}</td>
         </tr>,
       );
+      if (right !== undefined) out.push(<Beneath key={`${i}-${j}-notes`} line={b} notes={notes} width={4} />);
     }
   }
   return out;
@@ -113,10 +127,21 @@ function Sign({ kind }: { kind: Hunk['kind'] }) {
   return <span className={css.sign}>{kind === 'added' ? '+' : '−'}</span>;
 }
 
-function Folded({ rows, first, last, width }: { rows: React.ReactNode[]; first: boolean; last: boolean; width: number }) {
+/** The number of a line, which can be pressed where something can be said about it. */
+function Line({ n, onLine }: { n: number | undefined; onLine: ((line: number) => void) | undefined }) {
+  if (n === undefined || !onLine) return n;
+  return <button type="button" className={css.line} onClick={() => onLine(n)} aria-label={kit.commentOnLine(n)}>{n}</button>;
+}
+
+function Beneath({ line, notes, width }: { line: number | undefined; notes: ReadonlyMap<number, ReactNode> | undefined; width: number }) {
+  const note = line === undefined ? undefined : notes?.get(line);
+  return note ? <tr className={css.beneath}><td colSpan={width}>{note}</td></tr> : null;
+}
+
+function Folded({ rows, first, last, width, noted }: { rows: React.ReactNode[]; first: boolean; last: boolean; width: number; noted?: boolean | undefined }) {
   const [open, setOpen] = useState(false);
   const [head, tail] = [first ? 0 : around, last ? 0 : around];
-  if (open || rows.length <= head + tail + 1) return rows;
+  if (open || noted || rows.length <= head + tail + 1) return rows;
   return (
     <>
       {rows.slice(0, head)}

@@ -13,6 +13,10 @@ export interface InspectorProps {
   onClose: () => void;
   /** Below the title: tabs, a badge. */
   head?: ReactNode;
+  /** Inspectors of one name are as wide as somebody made the last of them. */
+  name?: string;
+  /** How wide it is until somebody drags its edge. */
+  width?: number;
   children: ReactNode;
 }
 
@@ -20,8 +24,8 @@ const narrowest = 280;
 const widest = 900;
 
 /** The panel at the right that tells more of what is chosen. Esc closes it; its edge can be dragged, or moved with the arrow keys. */
-export function Inspector({ title, label, onClose, head, children }: InspectorProps) {
-  const [width, setWidth] = useLocalStorage({ key: 'lockstep.inspector-width', defaultValue: 360, getInitialValueInEffect: false });
+export function Inspector({ title, label, onClose, head, name = 'inspector', width: first = 360, children }: InspectorProps) {
+  const [width, setWidth] = useLocalStorage({ key: `lockstep.${name}-width`, defaultValue: first, getInitialValueInEffect: false });
   const small = useMediaQuery('(max-width: 900px)', window.innerWidth <= 900, { getInitialValueInEffect: false });
   const from = useRef<{ x: number; width: number } | null>(null);
   useShortcuts([{ keys: 'Escape', label: shell.keys.close, group: shell.keys.everywhere, run: onClose }]);
@@ -29,7 +33,7 @@ export function Inspector({ title, label, onClose, head, children }: InspectorPr
 
   if (small) {
     return (
-      <Drawer opened onClose={onClose} position="bottom" size="80%" title={title} closeButtonProps={{ 'aria-label': common.close }}>
+      <Drawer opened onClose={onClose} position="bottom" size="92%" title={title} closeButtonProps={{ 'aria-label': common.close }}>
         {head}
         {children}
       </Drawer>

@@ -3,3 +3,5 @@
 export { common } from './common.ts';
 export { shell } from './shell.ts';
 export { kit } from './kit.ts';
+export { board } from './board.ts';
+export { reviews } from './reviews.ts';

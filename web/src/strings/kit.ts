@@ -78,6 +78,7 @@ export const kit = {
   resize: 'Resize inspector',
   unified: 'Unified',
   sideBySide: 'Side by side',
+  commentOnLine: (n: number) => `Comment on line ${n}`,
   noDifference: 'No difference',
   added: (n: number) => `${n} added`,
   removed: (n: number) => `${n} removed`,
