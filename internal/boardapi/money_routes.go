@@ -19,7 +19,8 @@ func moneyRoutes() []openapi.Route {
 	usage := append([]openapi.Param{{Name: "group_by", Enum: ledger.GroupBys, Description: "model unless said"}}, append(days,
 		openapi.Param{Name: "project", Description: "key or id of the one project that is meant"},
 		openapi.Param{Name: "limit", Kind: "integer", Description: "rows; 100 unless said"},
-		openapi.Param{Name: "format", Enum: []string{"json", "csv"}})...)
+		openapi.Param{Name: "format", Enum: []string{"json", "csv"}},
+		openapi.Param{Name: "days", Description: "1: what each row used on which day, besides"})...)
 	limit := openapi.Param{Name: "limit", Kind: "integer", Description: "how many rows at most: 50 unless said, and no more than 200"}
 	return []openapi.Route{
 		{Pattern: "POST /api/v1/usage", Summary: "Report what models were used for", In: usageBody{}, Out: openapi.Object{"results": []spend.Result{}}},

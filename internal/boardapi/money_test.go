@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -261,6 +262,20 @@ func TestUsagePlaces(t *testing.T) {
 	p.want(s["rows"].([]any)[0], "WEB-1", "name")
 	p.want(s, 2*one, "unattributed", "billed")
 	p.want(s, 9*one, "total", "billed")
+	// By day each row's part, and those who see all see what has no row, too.
+	s = p.ok("", "GET", "usage/summary?group_by=task&days=1&limit=1", nil)
+	p.want(s["days"].([]any)[0], s["until"], "day")
+	spread := map[string]float64{}
+	for _, d := range s["days"].([]any) {
+		spread[at(d, "name").(string)] += at(d, "billed").(float64)
+	}
+	if want := map[string]float64{"WEB-1": 6 * one, "": one}; !maps.Equal(spread, want) {
+		t.Errorf("by day %v, want %v", spread, want)
+	}
+	s = p.ok(writer, "GET", "usage/summary?group_by=task&days=1&limit=1", nil)
+	if days := s["days"].([]any); len(days) != 1 {
+		t.Errorf("an agent sees by day what it has no row of: %v", days)
+	}
 	s = p.ok("", "GET", "usage/summary?group_by=label", nil)
 	p.want(s["rows"].([]any)[0], "blue", "name")
 	s = p.ok(writer, "GET", "usage/summary?group_by=task", nil)

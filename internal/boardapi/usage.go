@@ -58,6 +58,18 @@ type usageAnswer struct {
 	// Unattributed is what agents have used without a task to put it down to; it
 	// is in the total.
 	Unattributed *usageRow `json:"unattributed,omitempty"`
+	// Days has the rows' parts by day, where they are asked for with days=1.
+	Days []usageDay `json:"days,omitempty"`
+}
+
+// usageDay is what one row of a summary has used on one day.
+type usageDay struct {
+	Day    string `json:"day"`
+	Name   string `json:"name"` // of the row; "" stands for all that have no row
+	Events int64  `json:"events"`
+	Tokens int64  `json:"tokens"` // of all kinds
+	Billed int64  `json:"billed"`
+	Shadow int64  `json:"shadow"`
 }
 
 type usageRow struct {
@@ -106,7 +118,7 @@ func (a *API) span(q map[string]string) (first, last cost.Day, err error) {
 }
 
 func (a *API) usage(r *request) (any, error) {
-	q, err := r.query("group_by", "since", "until", "limit", "format", "project")
+	q, err := r.query("group_by", "since", "until", "limit", "format", "project", "days")
 	if err != nil {
 		return nil, err
 	}
@@ -147,6 +159,11 @@ func (a *API) usage(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if q["days"] != "" && by != "day" {
+		if err := a.usageByDay(r, answer, by, first, last, all); err != nil {
+			return nil, err
+		}
+	}
 	answer.GroupBy, answer.Since, answer.Until, answer.Zone = by, first.String(), last.String(), a.spend.Ledger().Zone().String()
 	if q["format"] == "csv" {
 		return usageCSV(answer)
@@ -177,6 +194,42 @@ func (a *API) usageOfAll(r *request, by string, first, last cost.Day, most int) 
 		answer.Rows = append(answer.Rows, row)
 	}
 	return answer, nil
+}
+
+// maxSpread is how many sums of a name on a day are read for the days of a summary.
+const maxSpread = 100_000
+
+// usageByDay adds to a summary what each of its rows has used on which day. What
+// has no row is summed up by day for whoever may see all, and else left out.
+func (a *API) usageByDay(r *request, answer *usageAnswer, by string, first, last cost.Day, all bool) error {
+	names := map[string]string{} // by what the store calls them
+	for _, row := range answer.Rows {
+		names[cmp.Or(row.ID, row.Name)] = row.Name
+	}
+	list, err := a.store.UsageSums(r.Context(), store.SumQuery{By: by, Daily: true, From: int64(first), To: int64(last), Limit: maxSpread})
+	if err != nil {
+		return err
+	}
+	at := map[[2]string]int{}
+	for _, sum := range list {
+		name, has := names[sum.Name]
+		if !has && !all {
+			continue
+		}
+		day := cost.Day(sum.Day).String()
+		i, has := at[[2]string{day, name}]
+		if !has {
+			i = len(answer.Days)
+			at[[2]string{day, name}] = i
+			answer.Days = append(answer.Days, usageDay{Day: day, Name: name})
+		}
+		d := &answer.Days[i]
+		d.Events += sum.Events
+		d.Tokens += sum.Input + sum.CacheRead + sum.CacheWrite5m + sum.CacheWrite1h + sum.Output
+		d.Billed += sum.Billed
+		d.Shadow += sum.Shadow
+	}
+	return nil
 }
 
 // named shows a row of an id under the name that people know.

@@ -104,22 +104,24 @@ type whose struct{ agent, task, attempt, project, machine string }
 // has used something.
 func (k *Keeper) tell(ctx context.Context, board *control.Board, now time.Time, list []store.Usage) error {
 	sums := map[whose]*store.UsageTotals{}
-	runs := map[whose]map[string]bool{}
+	runs, models := map[whose]map[string]bool{}, map[whose]map[string]bool{}
 	var order []whose
 	for i := range list {
 		u := &list[i]
 		w := whose{u.Agent, u.Task, u.Attempt, u.Project, u.Machine}
 		if sums[w] == nil {
-			sums[w], runs[w] = &store.UsageTotals{}, map[string]bool{}
+			sums[w], runs[w], models[w] = &store.UsageTotals{}, map[string]bool{}, map[string]bool{}
 			order = append(order, w)
 		}
 		sums[w].Add(u.Totals(), 1)
 		runs[w][u.Execution] = true
+		models[w][u.Model] = true
 	}
 	for _, w := range order {
 		t := sums[w]
 		e := control.Event{Type: "usage.recorded", Project: w.project, Agent: w.agent, Task: w.task, Data: map[string]any{
 			"calls": t.Events, "tokens": t.Input + t.CacheRead + t.CacheWrite5m + t.CacheWrite1h + t.Output, "billed": t.Billed, "shadow": t.Shadow,
+			"models": slices.Sorted(maps.Keys(models[w])),
 		}}
 		if w.attempt != "" {
 			e.Data["attempt"] = w.attempt

@@ -27,6 +27,21 @@ export interface Asked {
   version?: number;
   headers?: Record<string, string>;
   signal?: AbortSignal | undefined;
+  /** Whole numbers that JavaScript's cannot hold become texts: for money, see kit/format.ts. */
+  exact?: boolean;
+}
+
+/** Reads JSON in which whole numbers beyond 2^53 become texts with all their digits. */
+export function parseExact(text: string): unknown {
+  return JSON.parse(text.replace(/"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g, (part) => (part.startsWith('"') || Number.isSafeInteger(Number(part)) ? part : `"${part}"`)));
+}
+
+/** Writes JSON in which a bigint is a whole number. */
+export function writeExact(value: unknown): string {
+  // No text of the value has this mark in it by chance.
+  const mark = `@${Math.random()}${Math.random()}@`;
+  const text = JSON.stringify(value, (_, v) => (typeof v === 'bigint' ? `${mark}${v}` : v));
+  return text.replaceAll(new RegExp(`"${mark}(-?\\d+)"`, 'g'), '$1');
 }
 
 const csrfCookie = 'lockstep_csrf';
@@ -55,10 +70,10 @@ export async function rest<T>(path: string, asked: Asked = {}): Promise<T> {
   const text = await send(apiPath(path, asked.query), {
     method: asked.method ?? 'GET',
     headers,
-    body: asked.body === undefined ? null : JSON.stringify(asked.body),
+    body: asked.body === undefined ? null : writeExact(asked.body),
     signal: asked.signal ?? null,
   });
-  return (text === '' ? undefined : JSON.parse(text)) as T;
+  return (text === '' ? undefined : asked.exact ? parseExact(text) : JSON.parse(text)) as T;
 }
 
 /** The address of a call of the control plane, for links and the event stream. */

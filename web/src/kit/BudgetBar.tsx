@@ -1,21 +1,21 @@
 import { kit } from '../strings/index.ts';
 import css from './BudgetBar.module.css';
-import { formatMoney } from './format.ts';
+import { formatMoney, type Nano } from './format.ts';
 
 export interface BudgetBarProps {
-  used: number;
-  limit: number | undefined | null;
+  used: Nano;
+  limit: Nano | undefined | null;
   /** From where on it counts as near, as a share of the limit. */
   soft?: number;
   /** How amounts are written; money by default. */
-  format?: (n: number) => string;
+  format?: (n: Nano) => string;
   label: string;
 }
 
 /** How much of a budget is used. Over it and near it differ in form as well as in colour. */
 export function BudgetBar({ used, limit, soft = 0.8, format = formatMoney, label }: BudgetBarProps) {
   if (!limit) return <span className="num dim">{format(used)} · {kit.noBudget}</span>;
-  const share = used / limit;
+  const share = Number(used) / Number(limit);
   const is = share >= 1 ? 'failed' : share >= soft ? 'handled' : 'running';
   const text = kit.budgetOf(format(used), format(limit));
   return (

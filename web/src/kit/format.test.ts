@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { formatAgo, formatDuration, formatMoney, shorten } from './format.ts';
+import { exactMoney, formatAgo, formatDuration, formatMoney, formatShort, moneyField, readMoney, shorten } from './format.ts';
 
 it('writes money as people read it', () => {
   expect(formatMoney(1_840_000_000)).toBe('$1.84');
@@ -8,6 +8,22 @@ it('writes money as people read it', () => {
   expect(formatMoney(1_000)).toBe('<$0.0001');
   expect(formatMoney(0)).toBe('$0.00');
   expect(formatMoney(-1_500_000_000)).toBe('−$1.50');
+  expect(formatMoney(9_999_999)).toBe('$0.0100');
+  expect(formatMoney('9007199254740993010000000')).toBe('$9,007,199,254,740,993.01');
+});
+
+it('loses no nano-dollar of what a number cannot hold', () => {
+  expect(exactMoney('9007199254740993')).toBe('$9,007,199.254740993');
+  expect(exactMoney(1_840_000_000)).toBe('$1.84');
+  expect(moneyField(12_500_000_000)).toBe('12.5');
+  expect(moneyField(20_000_000_000)).toBe('20');
+  expect(readMoney('$9,007,199.254740993')).toBe(9007199254740993n);
+  expect(readMoney('0.1')).toBe(100_000_000n);
+  expect([readMoney(''), readMoney('1e3'), readMoney('1.0000000001'), readMoney('-1')]).toEqual([undefined, undefined, undefined, undefined]);
+});
+
+it('writes counts without much room', () => {
+  expect([7, 999, 1000, 12_400, 999_960, 3_100_000, 2e9].map(formatShort)).toEqual(['7', '999', '1 K', '12.4 K', '1 M', '3.1 M', '2 B']);
 });
 
 it('writes spans of time', () => {

@@ -1,14 +1,47 @@
 /** nano-USD in a dollar: money is counted in integers. */
 export const nanoPerUsd = 1_000_000_000;
 
+/**
+ * An amount in nano-USD. A text or a bigint where a number could not hold it: from about nine million dollars on.
+ */
+export type Nano = number | bigint | string;
+
+/** The amount as a bigint: what is added up is added up as these. Fractions, as of a forecast, are rounded. */
+export function toNano(n: Nano): bigint {
+  return typeof n === 'number' ? BigInt(Math.round(n)) : BigInt(n);
+}
+
 /** Money as people read it: $1.84, and four decimals below a cent. */
-export function formatMoney(nano: number): string {
-  const usd = nano / nanoPerUsd;
-  if (nano === 0) return '$0.00';
-  const small = Math.abs(usd) < 0.01;
-  if (small && Math.abs(usd) < 0.00005) return usd < 0 ? '−<$0.0001' : '<$0.0001';
-  const text = Math.abs(usd).toLocaleString('en-US', { minimumFractionDigits: small ? 4 : 2, maximumFractionDigits: small ? 4 : 2 });
-  return `${usd < 0 ? '−' : ''}$${text}`;
+export function formatMoney(nano: Nano): string {
+  const n = toNano(nano);
+  if (n === 0n) return '$0.00';
+  const abs = n < 0n ? -n : n;
+  const sign = n < 0n ? '−' : '';
+  if (abs < 50_000n) return `${sign}<$0.0001`;
+  const small = abs < 10_000_000n;
+  const unit = small ? 100_000n : 10_000_000n;
+  const digits = small ? 4 : 2;
+  const units = ((abs + unit / 2n) / unit).toString().padStart(digits + 1, '0');
+  return `${sign}$${BigInt(units.slice(0, -digits)).toLocaleString('en-US')}.${units.slice(-digits)}`;
+}
+
+/** Money to the last nano-dollar that there is. */
+export function exactMoney(nano: Nano): string {
+  const n = toNano(nano);
+  const digits = (n < 0n ? -n : n).toString().padStart(10, '0');
+  return `${n < 0n ? '−' : ''}$${BigInt(digits.slice(0, -9)).toLocaleString('en-US')}.${digits.slice(-9).replace(/0{1,7}$/, '')}`;
+}
+
+/** Reads dollars as somebody types them, "12.5" or "$1,200"; undefined if they are none. */
+export function readMoney(text: string): bigint | undefined {
+  const m = /^\s*\$?\s*(\d[\d,]*)(?:\.(\d{1,9}))?\s*$/.exec(text);
+  if (!m) return undefined;
+  return BigInt(m[1]!.replaceAll(',', '')) * 1_000_000_000n + BigInt((m[2] ?? '').padEnd(9, '0'));
+}
+
+/** Dollars as they stand in a field: "12.5". */
+export function moneyField(nano: Nano): string {
+  return exactMoney(nano).replace(/[$,]/g, '').replace('−', '-').replace(/\.?0+$/, '');
 }
 
 /** A span of time, as short as it stays exact enough: "420 ms", "3.2 s", "2 min 5 s", "3 h 12 min", "2 d 4 h". */
@@ -29,6 +62,14 @@ export function formatBytes(bytes: number): string {
   if (bytes < 1000) return `${bytes} B`;
   if (bytes < 1_000_000) return `${(bytes / 1000).toFixed(1)} KB`;
   return `${(bytes / 1_000_000).toFixed(1)} MB`;
+}
+
+/** A count without much room: 940, 12.4 K, 3.1 M. */
+export function formatShort(n: number): string {
+  if (n < 1000) return n.toLocaleString('en-US');
+  const [by, unit] = n < 999_950 ? [1000, 'K'] : n < 999_950_000 ? [1e6, 'M'] : [1e9, 'B'];
+  const v = n / (by as number);
+  return `${v.toFixed(v < 99.95 ? 1 : 0).replace(/\.0$/, '')} ${unit}`;
 }
 
 /** A count: 12,403. */

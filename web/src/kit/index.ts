@@ -2,6 +2,8 @@
 export { AgentAvatar } from './AgentAvatar.tsx';
 export { BudgetBar } from './BudgetBar.tsx';
 export { CellGrid } from './CellGrid.tsx';
+export { Confirm, type ConfirmProps } from './Confirm.tsx';
+export { CopyBlock } from './CopyBlock.tsx';
 export { DataTable, type Column, type Sort } from './DataTable.tsx';
 export { diffLines, type Hunk } from './diff.ts';
 export { DiffView } from './DiffView.tsx';
@@ -21,6 +23,7 @@ export { Kbd } from './Kbd.tsx';
 export { Markdown } from './Markdown.tsx';
 export { MentionInput, type Mentionable } from './MentionInput.tsx';
 export { Money } from './Money.tsx';
+export { Facts, Panel } from './Panel.tsx';
 export { Sparkline } from './Sparkline.tsx';
 export { StackedBars, type Series, type StackedBar } from './StackedBars.tsx';
 export { Swimlane, type Lane, type LaneSegment } from './Swimlane.tsx';

@@ -14,4 +14,12 @@ export const common = {
   notFoundText: 'Nothing is at this address. It may have been deleted, or the link is cut short.',
   offlineText: 'The server does not answer. The console tries again by itself.',
   code: 'Code',
+  failed: 'That did not work',
+  save: 'Save',
+  saved: 'Saved',
+  edit: 'Edit',
+  remove: 'Remove',
+  add: 'Add',
+  back: 'Back',
+  next: 'Next',
 };

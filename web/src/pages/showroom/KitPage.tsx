@@ -112,6 +112,12 @@ export function KitPage() {
           <k.Markdown text={'The **draft** is at [example](https://example.com).\n\n- `one`\n- two\n\n<script>alert(1)</script><img src=x onerror=alert(1)>'} />
           <k.MentionInput value={comment} onChange={setComment} label="Comment" who={[{ slug: 'writer', name: 'Writer', status: 'working' }, { slug: 'ada', name: 'Ada Lovelace', person: true }]} />
         </Part>
+        <Part name="Panel, Facts, CopyBlock">
+          <k.Panel title="Connection" text="How the agent is reached." actions={<Button variant="default">Change</Button>}>
+            <k.Facts of={[['Runtime', 'OpenClaw'], ['Slots', '2'], ['Last heard of', <k.TimeAgo key="t" at={new Date(now)} />]]} />
+          </k.Panel>
+          <k.CopyBlock name="env.sh" label="env.sh" text={'export LOCKSTEP_URL=http://127.0.0.1:8083\nexport LOCKSTEP_AGENT=writer'} />
+        </Part>
         <Part name="EmptyState, NoMatch, ErrorState">
           <k.EmptyState icon={<IconRobot size={26} />} title="No agents yet" text="An agent is a worker outside the server that takes tasks from the board." command="lockstep agent new writer" />
           <k.ErrorState error={new ApiError(409, 'gate_closed', 'The task waits for WEB-7.')} retry={() => {}} />
