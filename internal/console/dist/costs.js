@@ -1,1 +1,1 @@
-import{i as e}from"./app.js";import{k as t}from"./kit.js";import{s as n}from"./preload-helper.js";import{at as r}from"./vendor.js";var i=r();function a(){return(0,i.jsx)(e,{title:n.nav.costs,children:(0,i.jsx)(t,{title:n.underWay})})}export{a as CostsPage};
+import{h as e}from"./app.js";import{M as t}from"./kit.js";import{s as n}from"./preload-helper.js";import{mt as r}from"./vendor.js";var i=r();function a(){return(0,i.jsx)(e,{title:n.nav.costs,children:(0,i.jsx)(t,{title:n.underWay})})}export{a as CostsPage};
