@@ -42,6 +42,18 @@ export interface GraphViewProps {
   overlay?: ReactNode;
   /** Within a container's head: a picker of iterations. */
   headOf?: (id: string) => ReactNode;
+  /** What an editor puts on the graph. */
+  edit?: GraphEdit;
+}
+
+/** What an editor puts on the graph besides the states. */
+export interface GraphEdit {
+  /** On an edge, behind its label. Edges of one scope are numbered as in its definition; that of the start has none. */
+  onEdge: (edge: LaidEdge, index: number | undefined) => ReactNode;
+  /** On the upper or the lower edge of a state. */
+  around: (node: LaidNode, where: 'above' | 'below') => ReactNode;
+  /** Is told of the element of a state, to make it one that can be dragged; returns what undoes that. */
+  element: (id: string, element: HTMLElement) => () => void;
 }
 
 /** A state machine as a graph that can be moved, zoomed and walked through by keys. */
@@ -59,11 +71,12 @@ interface Data extends Record<string, unknown> {
   selected: boolean;
   toggle: (id: string) => void;
   head: ReactNode;
+  edit: GraphEdit | undefined;
 }
 
 const readable = 0.72;
 
-function Inner({ definition, scope, label, status, walked, selected, onSelect, focus, overlay, headOf }: GraphViewProps) {
+function Inner({ definition, scope, label, status, walked, selected, onSelect, focus, overlay, headOf, edit }: GraphViewProps) {
   const [collapsed, setCollapsed] = useState<ReadonlySet<string>>(() => closedAtFirst(scope));
   const [outline, setOutline] = useState(false);
   const frame = useRef<HTMLDivElement>(null);
@@ -93,17 +106,17 @@ function Inner({ definition, scope, label, status, walked, selected, onSelect, f
           draggable: false,
           selectable: false,
           focusable: false,
-          data: { node: n, status: status?.get(n.id), selected: selected === n.id, toggle, head: n.open ? headOf?.(n.id) : undefined },
+          data: { node: n, status: status?.get(n.id), selected: selected === n.id, toggle, head: n.open ? headOf?.(n.id) : undefined, edit },
         }),
       ),
-    [layout, status, selected, toggle, headOf],
+    [layout, status, selected, toggle, headOf, edit],
   );
   const edges = useMemo(
     () =>
       (layout?.edges ?? []).map(
-        (e): FlowEdge => ({ id: e.id, source: e.from, target: e.to, type: 'laid', zIndex: e.depth * 2 + 1, selectable: false, focusable: false, data: { edge: e, walked: walked?.has(`${e.from}→${e.to}`) || e.from === startId && walked !== undefined && walked.size > 0 } }),
+        (e): FlowEdge => ({ id: e.id, source: e.from, target: e.to, type: 'laid', zIndex: e.depth * 2 + 1, selectable: false, focusable: false, data: { edge: e, edit, walked: walked?.has(`${e.from}→${e.to}`) || e.from === startId && walked !== undefined && walked.size > 0 } }),
       ),
-    [layout, walked],
+    [layout, walked, edit],
   );
 
   const show = useCallback(
@@ -199,13 +212,16 @@ const Ends = () => (
 );
 
 const StateNode = memo(function StateNode({ data }: NodeProps<FlowNode<Data>>) {
-  const { node, status, selected } = data;
+  const { node, status, selected, edit } = data;
+  const face = useRef<HTMLButtonElement>(null);
+  useDraggable(edit, node.id, face);
   const far = useStore((s) => s.transform[2] < 0.5);
   const is = status?.status ?? 'not_started';
   return (
     <div className={css.state} data-meaning={meaningOf(is)} data-none={is === 'not_started' || undefined} data-selected={selected || undefined} data-far={far || undefined} style={heat(status)}>
       <Ends />
-      <button type="button" className={`${css.face} nopan`} aria-pressed={selected}>
+      {edit && !far && <Around node={node} edit={edit} />}
+      <button ref={face} type="button" className={`${css.face} nopan`} data-node={node.id} aria-pressed={selected}>
         <span className={css.type}><TypeIcon type={node.type} /></span>
         <span className={css.text}>
           <span className={css.name}>{node.name}</span>
@@ -225,13 +241,16 @@ const StateNode = memo(function StateNode({ data }: NodeProps<FlowNode<Data>>) {
 });
 
 const ContainerNode = memo(function ContainerNode({ data }: NodeProps<FlowNode<Data>>) {
-  const { node, status, selected } = data;
+  const { node, status, selected, edit } = data;
+  const face = useRef<HTMLButtonElement>(null);
+  useDraggable(edit, node.id, face);
   const is = status?.status ?? 'not_started';
   return (
     <div className={css.container} data-meaning={meaningOf(is)} data-none={is === 'not_started' || undefined} data-selected={selected || undefined} style={heat(status)}>
       <Ends />
+      {edit && <Around node={node} edit={edit} />}
       <div className={css.head}>
-        <button type="button" className={`${css.headFace} nopan`} aria-pressed={selected}>
+        <button ref={face} type="button" className={`${css.headFace} nopan`} data-node={node.id} aria-pressed={selected}>
           <span className={css.type}><TypeIcon type={node.type} /></span>
           <span className={css.name}>{node.name}</span>
           {status?.note && <span className={css.note}>{status.note}</span>}
@@ -259,6 +278,22 @@ const StartNode = memo(function StartNode() {
   );
 });
 
+/** What an editor puts at a state's upper and lower edge. */
+function Around({ node, edit }: { node: LaidNode; edit: GraphEdit }) {
+  const [above, below] = [edit.around(node, 'above'), edit.around(node, 'below')];
+  return (
+    <>
+      {above && <div className={`${css.above} nopan nodrag`} onClick={(e) => e.stopPropagation()}>{above}</div>}
+      {below && <div className={`${css.below} nopan nodrag`} onClick={(e) => e.stopPropagation()}>{below}</div>}
+    </>
+  );
+}
+
+function useDraggable(edit: GraphEdit | undefined, id: string, ref: React.RefObject<HTMLElement | null>): void {
+  const element = edit?.element;
+  useEffect(() => (element && ref.current ? element(id, ref.current) : undefined), [element, id, ref]);
+}
+
 function heat(status: NodeStatus | undefined): React.CSSProperties | undefined {
   if (status?.heat === undefined) return undefined;
   return { '--heat': `${Math.round(status.heat * 100)}%` } as React.CSSProperties;
@@ -266,24 +301,42 @@ function heat(status: NodeStatus | undefined): React.CSSProperties | undefined {
 
 /** An edge along the points of its layout, with round corners. */
 const LaidEdgeView = memo(function LaidEdgeView({ id, data }: EdgeProps) {
-  const { edge, walked } = data as unknown as { edge: LaidEdge; walked: boolean };
+  const { edge, walked, edit } = data as unknown as { edge: LaidEdge; walked: boolean; edit: GraphEdit | undefined };
   const path = rounded(edge.points, edge.gutter ? 7 : 12);
   const [x2, y2] = edge.points.at(-1)!;
+  const at = edge.labelAt && edge.label ? edge.labelAt : middle(edge.points);
+  const last = edge.id.slice(edge.id.lastIndexOf(':') + 1);
+  const index = edge.id === startId ? undefined : Number(last);
   const far = useStore((s) => s.transform[2] < 0.5);
   return (
     <>
       <BaseEdge id={id} path={path} className={css.edge!} data-kind={edge.kind} data-walked={walked || undefined} />
       <path d={`M${x2 - 4},${y2 - 7} L${x2},${y2 - 1} L${x2 + 4},${y2 - 7}`} className={css.arrow} data-kind={edge.kind} data-walked={walked || undefined} />
-      {edge.label && edge.labelAt && !far && (
+      {!far && (edge.label && edge.labelAt || edit) && (
         <EdgeLabelRenderer>
-          <div className={css.edgeLabel} data-kind={edge.kind} style={{ transform: `translate(-50%, -50%) translate(${edge.labelAt[0]}px, ${edge.labelAt[1]}px)`, zIndex: edge.depth * 2 + 3 }} title={edge.label}>
-            {edge.label}
+          <div className={css.onEdge} style={{ transform: `translate(-50%, -50%) translate(${at[0]}px, ${at[1]}px)`, zIndex: edge.depth * 2 + 3 }}>
+            {edge.label && edge.labelAt && <div className={css.edgeLabel} data-kind={edge.kind} title={edge.label}>{edge.label}</div>}
+            {edit?.onEdge(edge, index)}
           </div>
         </EdgeLabelRenderer>
       )}
     </>
   );
 });
+
+/** The point half way along a line. */
+function middle(points: [number, number][]): [number, number] {
+  const lengths = points.slice(1).map((p, i) => Math.hypot(p[0] - points[i]![0], p[1] - points[i]![1]));
+  let left = lengths.reduce((a, b) => a + b, 0) / 2;
+  for (const [i, length] of lengths.entries()) {
+    if (left <= length && length > 0) {
+      const [a, b] = [points[i]!, points[i + 1]!];
+      return [a[0] + ((b[0] - a[0]) * left) / length, a[1] + ((b[1] - a[1]) * left) / length];
+    }
+    left -= length;
+  }
+  return points[0] ?? [0, 0];
+}
 
 function rounded(points: [number, number][], radius: number): string {
   if (points.length < 2) return '';

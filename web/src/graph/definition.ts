@@ -30,6 +30,8 @@ export interface Edge {
   to: string;
   kind: EdgeKind;
   label: string;
+  /** Of a rule of a Choice, or of a catcher: which of its list it is. */
+  index?: number;
 }
 
 interface Raw {
@@ -40,6 +42,8 @@ interface Raw {
 const isObject = (v: unknown): v is Record<string, unknown> => typeof v === 'object' && v !== null && !Array.isArray(v);
 const text = (v: unknown): string => (typeof v === 'string' ? v : '');
 const list = (v: unknown): Record<string, unknown>[] => (Array.isArray(v) ? v.filter(isObject) : []);
+
+const numbered = (v: unknown): [number, Record<string, unknown>][] => (Array.isArray(v) ? v.map((each, i): [number, unknown] => [i, each]).filter((e): e is [number, Record<string, unknown>] => isObject(e[1])) : []);
 
 /** Deeper nesting is not followed: nobody could read it. */
 const deepest = 12;
@@ -84,13 +88,13 @@ function readScope(raw: Raw, prefix: string, depth: number): Scope {
     }
     scope.states.push(state);
 
-    const add = (kind: EdgeKind, to: string, label: string) => {
-      if (known(to)) scope.edges.push({ from: id, to: prefix + to, kind, label });
+    const add = (kind: EdgeKind, to: string, label: string, index?: number) => {
+      if (known(to)) scope.edges.push({ from: id, to: prefix + to, kind, label, ...(index === undefined ? {} : { index }) });
     };
     if (text(source.Next)) add('next', text(source.Next), '');
-    for (const rule of list(source.Choices)) add('choice', text(rule.Next), ruleLabel(rule));
+    numbered(source.Choices).forEach(([i, rule]) => add('choice', text(rule.Next), ruleLabel(rule), i));
     if (text(source.Default)) add('default', text(source.Default), 'Default');
-    for (const handler of list(source.Catch)) add('catch', text(handler.Next), errorsLabel(handler.ErrorEquals));
+    numbered(source.Catch).forEach(([i, handler]) => add('catch', text(handler.Next), errorsLabel(handler.ErrorEquals), i));
   }
   return scope;
 }
