@@ -46,6 +46,7 @@ const tree = root.addChildren([
       },
     }),
     page('/machines', machines, 'MachinesPage'),
+    page('/machines/new', machines, 'NewMachinePage'),
     page('/machines/$name', machines, 'MachinePage'),
     page('/machines/$name/edit', machines, 'EditorPage'),
     page('/executions', executions, 'ExecutionsPage'),

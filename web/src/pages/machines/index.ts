@@ -1,3 +1,3 @@
 export { MachinesPage } from './MachinesPage.tsx';
 export { MachinePage } from './MachinePage.tsx';
-export { EditorPage } from './EditorPage.tsx';
+export { EditorPage, NewMachinePage } from './EditorPage.tsx';
