@@ -5,11 +5,16 @@ const accent: MantineColorsTuple = [
   '#e8f4ff', '#cfe6ff', '#9fcdfb', '#6cb2f7', '#459bee', '#2a88de', '#1977cb', '#0f68b6', '#0b5ea6', '#084a85',
 ];
 
+// Of these only Mantine's own parts know, where it has no variable for a colour.
+const dark: MantineColorsTuple = [
+  '#e4eaf1', '#c3ccd8', '#9aa7b8', '#7b8899', '#465466', '#2a3543', '#1a232e', '#151c25', '#111820', '#0d131a',
+];
+
 /** Mantine's theme: sizes, fonts and the accent. Colours with a meaning are in tokens.css. */
 export const theme = createTheme({
   primaryColor: 'accent',
   primaryShade: 8,
-  colors: { accent },
+  colors: { accent, dark },
   fontFamily: 'var(--ls-font)',
   fontFamilyMonospace: 'var(--ls-mono)',
   fontSizes: { xs: '11.5px', sm: '13px', md: '13.5px', lg: '15px', xl: '18px' },
@@ -29,6 +34,8 @@ export const theme = createTheme({
     },
   },
   components: {
+    Input: { styles: { input: { fontSize: '13px' } } },
+    InputWrapper: { styles: { label: { fontSize: '13px', fontWeight: 550, marginBottom: 3 }, description: { fontSize: '12px', marginBottom: 4 } } },
     Button: { defaultProps: { size: 'xs' } },
     ActionIcon: { defaultProps: { variant: 'subtle', color: 'gray', size: 28 } },
     TextInput: { defaultProps: { size: 'xs' } },
