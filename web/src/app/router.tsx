@@ -57,6 +57,7 @@ const tree = root.addChildren([
     page('/reviews', reviews, 'ReviewsPage'),
     page('/reviews/$id', reviews, 'ReviewsPage'),
     page('/agents', agents, 'AgentsPage'),
+    page('/agents/connect', agents, 'ConnectPage'),
     page('/agents/$slug', agents, 'AgentPage'),
     page('/costs', costs, 'CostsPage'),
     page('/activity', activity, 'ActivityPage'),

@@ -53,6 +53,8 @@ export interface DataTableProps<Row> {
   onMore?: () => void;
   /** Left of the button for columns. */
   toolbar?: ReactNode;
+  /** A small table without settings of its own: nothing stands above it. */
+  plain?: boolean;
   /** Marks a row, such as one that belongs to what the inspector shows. */
   active?: string;
 }
@@ -68,7 +70,7 @@ const drawAll = 150;
 
 /** A table: sorting and paging are the server's; columns, density, selection and keys are here. */
 export function DataTable<Row>(props: DataTableProps<Row>) {
-  const { name, label, rows, rowId, sort, onSort, onOpen, selected, onSelect, loading, empty, onMore, toolbar, bulk, active } = props;
+  const { name, label, rows, rowId, sort, onSort, onOpen, selected, onSelect, loading, empty, onMore, toolbar, bulk, active, plain } = props;
   const [settings, setSettings] = useLocalStorage<Settings>({ key: `lockstep.table.${name}`, defaultValue: { columns: {}, compact: false }, getInitialValueInEffect: false });
   const [cursor, setCursor] = useState(-1);
   const anchor = useRef(-1);
@@ -169,7 +171,7 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
 
   return (
     <div className={css.outer}>
-      <div className={css.bar}>
+      {!plain && <div className={css.bar}>
         {selected && selected.size > 0 ? (
           <div className={css.bulk} role="toolbar" aria-label={kit.selected(selected.size)}>
             <strong className="num">{kit.selected(selected.size)}</strong>
@@ -202,7 +204,7 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
             </Menu.Item>
           </Menu.Dropdown>
         </Menu>
-      </div>
+      </div>}
       {nothing && empty ? (
         <div className={css.box}>{empty}</div>
       ) : (

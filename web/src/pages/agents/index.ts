@@ -1,2 +1,3 @@
-export { AgentsPage } from './AgentsPage.tsx';
 export { AgentPage } from './AgentPage.tsx';
+export { AgentsPage } from './AgentsPage.tsx';
+export { ConnectPage } from './ConnectPage.tsx';
