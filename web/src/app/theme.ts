@@ -47,7 +47,9 @@ export const theme = createTheme({
     SegmentedControl: { defaultProps: { size: 'xs' } },
     Tooltip: { defaultProps: { openDelay: 350, transitionProps: { duration: 100 }, withArrow: false } },
     Menu: { defaultProps: { shadow: 'md', transitionProps: { duration: 80 } } },
-    Modal: { defaultProps: { centered: true, transitionProps: { duration: 120 } } },
+    // The title bar of a dialog is no banner of the page.
+    Drawer: { defaultProps: { attributes: { header: { role: 'none' } } } },
+    Modal: { defaultProps: { attributes: { header: { role: 'none' } }, centered: true, transitionProps: { duration: 120 } } },
     Popover: { defaultProps: { shadow: 'md', transitionProps: { duration: 80 } } },
   },
 });
@@ -75,5 +77,14 @@ export const cssVariables: CSSVariablesResolver = () => {
     '--mantine-color-red-light-color': 'var(--ls-failed)',
     '--mantine-color-red-text': 'var(--ls-failed)',
   };
-  return { variables: {}, light: shared, dark: shared };
+  // Mantine's greys of the dark theme are warm; ours are those of the tokens.
+  const dark = {
+    ...shared,
+    '--mantine-color-dark-4': 'var(--ls-border-strong)',
+    '--mantine-color-dark-5': 'var(--ls-hover)',
+    '--mantine-color-dark-6': 'var(--ls-surface)',
+    '--mantine-color-dark-7': 'var(--ls-surface)',
+    '--mantine-color-dark-8': 'var(--ls-sunken)',
+  };
+  return { variables: {}, light: shared, dark };
 };
