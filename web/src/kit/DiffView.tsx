@@ -13,7 +13,7 @@ export interface DiffViewProps {
   afterLabel?: string;
   /** What is shown below a line of the text after, by its number. */
   notes?: ReadonlyMap<number, ReactNode>;
-  /** Makes the numbers of the text after buttons. */
+  /** Somebody clicked the number of a line of the text after. */
   onLine?: (line: number) => void;
 }
 
@@ -71,7 +71,7 @@ function Unified({ hunks, notes, onLine }: Rows) {
       <Fragment key={j}>
         <tr data-kind={h.kind} data-change={(h.kind !== 'same' && j === 0 && (hunks[i - 1]?.kind ?? 'same') === 'same') || undefined}>
           <td className={css.number}>{r.a}</td>
-          <td className={css.number}><Line n={r.b} onLine={onLine} /></td>
+          <LineNumber n={r.b} onLine={onLine} />
           <td className={css.text}><Sign kind={h.kind} />{r.text}</td>
         </tr>
         <Beneath line={r.b} notes={notes} width={3} />
@@ -93,7 +93,7 @@ function Split({ hunks, notes, onLine }: Rows) {
           <tr>
             <td className={css.number}>{++a}</td>
             <td className={css.text}>{text}</td>
-            <td className={css.number}><Line n={++b} onLine={onLine} /></td>
+            <LineNumber n={++b} onLine={onLine} />
             <td className={css.text}>{text}</td>
           </tr>
           <Beneath line={b} notes={notes} width={4} />
@@ -112,7 +112,7 @@ function Split({ hunks, notes, onLine }: Rows) {
         <tr key={`${i}-${j}`} data-change={j === 0 || undefined}>
           <td className={css.number} data-side={left === undefined ? 'none' : 'removed'}>{left === undefined ? '' : ++a}</td>
           <td className={css.text} data-side={left === undefined ? 'none' : 'removed'}>{left !== undefined && <Sign kind="removed" />}{left}</td>
-          <td className={css.number} data-side={right === undefined ? 'none' : 'added'}>{right === undefined ? '' : <Line n={++b} onLine={onLine} />}</td>
+          <LineNumber n={right === undefined ? undefined : ++b} onLine={onLine} side={right === undefined ? 'none' : 'added'} />
           <td className={css.text} data-side={right === undefined ? 'none' : 'added'}>{right !== undefined && <Sign kind="added" />}{right}</td>
         </tr>,
       );
@@ -127,10 +127,10 @@ function Sign({ kind }: { kind: Hunk['kind'] }) {
   return <span className={css.sign}>{kind === 'added' ? '+' : '−'}</span>;
 }
 
-/** The number of a line, which can be pressed where something can be said about it. */
-function Line({ n, onLine }: { n: number | undefined; onLine: ((line: number) => void) | undefined }) {
-  if (n === undefined || !onLine) return n;
-  return <button type="button" className={css.line} onClick={() => onLine(n)} aria-label={kit.commentOnLine(n)}>{n}</button>;
+/** The number of a line. A click on it is a short cut for the pointer: pages offer the same in another way, too. */
+function LineNumber({ n, onLine, side }: { n: number | undefined; onLine: ((line: number) => void) | undefined; side?: string }) {
+  const active = n !== undefined && onLine;
+  return <td className={css.number} data-side={side} data-active={active ? true : undefined} title={active ? kit.commentOnLine(n) : undefined} onClick={active ? () => onLine(n) : undefined}>{n}</td>;
 }
 
 function Beneath({ line, notes, width }: { line: number | undefined; notes: ReadonlyMap<number, ReactNode> | undefined; width: number }) {

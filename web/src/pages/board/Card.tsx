@@ -2,9 +2,9 @@ import { draggable } from '@atlaskit/pragmatic-drag-and-drop/element/adapter';
 import { Tooltip } from '@mantine/core';
 import { IconAlertTriangle, IconArrowsSplit2, IconChevronDown, IconChevronUp, IconChevronsUp, IconLock, IconMessage, IconUser } from '@tabler/icons-react';
 import { Link } from '@tanstack/react-router';
-import { memo, useEffect, useRef } from 'react';
+import { memo, useEffect, useRef, useSyncExternalStore } from 'react';
 import type { Row, Who } from '../../api/board.ts';
-import { AgentAvatar, BudgetBar, Duration, Money, StatusBadge } from '../../kit/index.ts';
+import { AgentAvatar, BudgetBar, Money, StatusBadge } from '../../kit/index.ts';
 import { board as s } from '../../strings/index.ts';
 import css from './Board.module.css';
 import { changed } from './search.ts';
@@ -34,7 +34,6 @@ export const Card = memo(function Card({ task: t, who, cost, open, onDrag }: Car
   }, []);
 
   const waits = t.gate && !t.gate.open ? (t.gate.waiting_on ?? []) : [];
-  const ended = t.state === 'done' || t.state === 'failed' || t.state === 'cancelled';
   return (
     <article ref={element} className={css.card} data-card={t.key} data-state={t.state} data-open={open || undefined}>
       <div className={css.cardTop}>
@@ -42,7 +41,7 @@ export const Card = memo(function Card({ task: t, who, cost, open, onDrag }: Car
         <PriorityMark priority={t.priority} />
         <span className={css.spacer} />
         <Tooltip label={s.card.inColumn}>
-          <span className={css.age}><Duration from={t.state_since} to={ended ? undefined : undefined} /></span>
+          <span className={css.age}><Age since={t.state_since} /></span>
         </Tooltip>
       </div>
       <Link to="." search={changed({ task: t.key, tab: undefined })} className={css.cardTitle} data-focus draggable={false}>
@@ -96,6 +95,39 @@ export const Card = memo(function Card({ task: t, who, cost, open, onDrag }: Car
     </article>
   );
 });
+
+// One slow clock for all cards: their ages are told in minutes.
+let minute = Date.now();
+const watchers = new Set<() => void>();
+let timer: ReturnType<typeof setInterval> | undefined;
+function watch(then: () => void): () => void {
+  if (watchers.size === 0) {
+    minute = Date.now();
+    timer = setInterval(() => {
+      minute = Date.now();
+      for (const w of watchers) w();
+    }, 30_000);
+  }
+  watchers.add(then);
+  return () => {
+    watchers.delete(then);
+    if (watchers.size === 0) clearInterval(timer);
+  };
+}
+
+function Age({ since }: { since: string }) {
+  const now = useSyncExternalStore(watch, () => minute);
+  return <span className="num">{formatAge(Math.max(now, Date.parse(since)) - Date.parse(since))}</span>;
+}
+
+/** "<1 min", "12 min", "3 h", "5 d". */
+function formatAge(ms: number): string {
+  const min = Math.floor(ms / 60_000);
+  if (min < 1) return s.card.lessThanMinute;
+  if (min < 60) return `${min} min`;
+  if (min < 48 * 60) return `${Math.floor(min / 60)} h`;
+  return `${Math.floor(min / 1440)} d`;
+}
 
 /** Priorities other than normal, in shape and words. */
 export function PriorityMark({ priority, words }: { priority: Row['priority']; words?: boolean }) {

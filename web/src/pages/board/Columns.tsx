@@ -191,7 +191,7 @@ function Cell({ id, group, rows, info, open, dragged, verdict, onDrag, onDrop, s
   return (
     <div ref={element} className={css.column} data-column={id} data-drop={dragged && !refused ? 'yes' : undefined} data-over={over ? 'yes' : undefined}>
       <Cards rows={rows} info={info} open={open} onDrag={onDrag} label={group ? `${s.columns[id]}, ${group}` : s.columns[id]} />
-      {rows.length === 0 && empty && <div className={css.none}>{s.emptyColumn}</div>}
+      {rows.length === 0 && empty && !group && <div className={css.none}>{s.emptyColumn}</div>}
       {skeleton && <div className={css.skeletons} aria-hidden="true">{[0, 1, 2].map((i) => <Skeleton key={i} height={84} radius={7} />)}</div>}
       {more}
       <div ref={marker} className={css.marker} hidden />

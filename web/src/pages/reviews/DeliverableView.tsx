@@ -1,5 +1,5 @@
-import { Button, SegmentedControl, Slider } from '@mantine/core';
-import { IconDownload, IconExternalLink, IconFile } from '@tabler/icons-react';
+import { Button, NumberInput, Popover, SegmentedControl, Slider } from '@mantine/core';
+import { IconDownload, IconExternalLink, IconFile, IconMessagePlus } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { useState, type ReactNode } from 'react';
 import { contentPath, type Deliverable } from '../../api/board.ts';
@@ -100,6 +100,7 @@ export function DeliverableView({ deliverable: d, previous, notes, onLine }: Del
           <SegmentedControl aria-label={s.show} value={mode} onChange={(v) => setMode(v as Mode)} data={modes.map((m) => ({ value: m, label: s.modes[m] }))} />
         )}
         <span className={css.spacer} />
+        {onLine && textual && mode !== 'preview' && <LinePicker most={now.split('\n').length} onLine={onLine} />}
         <a href={contentPath(d.id)} download={safeName(d.title)} className={css.download}><IconDownload size={14} aria-hidden="true" />{s.download}</a>
       </div>
       {mode === 'changes' ? (
@@ -120,6 +121,32 @@ export function DeliverableView({ deliverable: d, previous, notes, onLine }: Del
         <WebAddress url={d.url ?? ''} />
       )}
     </div>
+  );
+}
+
+/** Chooses a line to say something about: the way without a pointer. */
+function LinePicker({ most, onLine }: { most: number; onLine: (line: number) => void }) {
+  const [open, setOpen] = useState(false);
+  const [line, setLine] = useState<number | string>(1);
+  const choose = () => {
+    const n = Number(line);
+    if (n >= 1 && n <= most) {
+      setOpen(false);
+      onLine(n);
+    }
+  };
+  return (
+    <Popover opened={open} onChange={setOpen} position="bottom-end" trapFocus returnFocus withinPortal={false}>
+      <Popover.Target>
+        <Button variant="subtle" size="compact-xs" leftSection={<IconMessagePlus size={14} />} onClick={() => setOpen(!open)}>{s.commentLine}</Button>
+      </Popover.Target>
+      <Popover.Dropdown>
+        <div className={css.lineForm}>
+          <NumberInput label={s.lineNumber} min={1} max={most} value={line} onChange={setLine} w={90} onKeyDown={(e) => { if (e.key === 'Enter') { e.preventDefault(); choose(); } }} />
+          <Button onClick={choose}>{s.commentHere}</Button>
+        </div>
+      </Popover.Dropdown>
+    </Popover>
   );
 }
 
@@ -208,7 +235,7 @@ function LineRow({ n, text, note, onLine }: { n: number; text: string; note: Rea
   return (
     <>
       <tr>
-        <td className={css.lineNumber}>{onLine ? <button type="button" onClick={() => onLine(n)} aria-label={s.commentOnLine(n)}>{n}</button> : n}</td>
+        <td className={css.lineNumber} data-active={onLine ? true : undefined} onClick={onLine && (() => onLine(n))} title={onLine && s.commentOnLine(n)}>{n}</td>
         <td className={css.lineText}>{text}</td>
       </tr>
       {note && <tr><td colSpan={2} className={css.lineNote}>{note}</td></tr>}
