@@ -191,6 +191,7 @@ var Routes = func() map[string]rule {
 		GET mapruns/{arn}/counts
 		GET mapruns/{arn}/cells
 		GET mapruns/{arn}/failures
+		GET mapruns/{arn}/pace
 	`)
 	add(right(Review), `
 		GET  callbacks

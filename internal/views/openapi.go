@@ -1,6 +1,10 @@
 package views
 
-import "github.com/lockstep-run/lockstep/internal/openapi"
+import (
+	"time"
+
+	"github.com/lockstep-run/lockstep/internal/openapi"
+)
 
 // Routes is the table of what Register adds, for the OpenAPI document.
 func Routes() []openapi.Route {
@@ -43,5 +47,7 @@ func Routes() []openapi.Route {
 			Out: openapi.Object{"total?": int64(0), "letters?": map[string]string{}, "cells?": "", "buckets?": []Bucket{}, "recent_only?": false}},
 		{Pattern: "GET /api/v1/mapruns/{arn}/failures", Summary: "Group a Map Run's failures by error and cause",
 			Out: openapi.Object{"failures": []Failure{}, "looked_at": 0, "complete": false}},
+		{Pattern: "GET /api/v1/mapruns/{arn}/pace", Summary: "Show how many executions of a Map Run ran over its time",
+			Out: openapi.Object{"from": time.Time{}, "to": time.Time{}, "pace": []Pace{}, "complete": false, "recent_only": false}},
 	}
 }

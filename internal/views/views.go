@@ -149,6 +149,7 @@ func (s *Server) Register(mux *http.ServeMux) {
 	handle("GET /api/v1/mapruns/{arn}/counts", s.counts)
 	handle("GET /api/v1/mapruns/{arn}/cells", s.cells)
 	handle("GET /api/v1/mapruns/{arn}/failures", s.failures)
+	handle("GET /api/v1/mapruns/{arn}/pace", s.pace)
 }
 
 // found is an execution that a request names.

@@ -1,7 +1,9 @@
+import { useComputedColorScheme } from '@mantine/core';
 import { useElementSize } from '@mantine/hooks';
-import { useEffect, useRef, useState } from 'react';
+import { useEffect, useMemo, useRef, useState } from 'react';
 import { kit } from '../strings/index.ts';
 import css from './CellGrid.module.css';
+import { formatCount } from './format.ts';
 import { statusText } from './StatusBadge.tsx';
 import { meaningOf, type Meaning } from './status.ts';
 
@@ -13,13 +15,17 @@ export interface CellGridProps {
   onPick?: (index: number) => void;
   selected?: number | undefined;
   cell?: number;
+  /** What is said of the cell that the pointer or the keys are at; by default its index and status. */
+  describe?: (index: number) => string;
+  /** What is said of all; by default how many have which status. */
+  summary?: string;
 }
 
 const mostCells = 10_000;
 const order: Meaning[] = ['failed', 'handled', 'person', 'running', 'redrive', 'neutral', 'succeeded'];
 
 /** One square for each item; above 10,000 one for several, in the colour of what needs attention most. */
-export function CellGrid({ label, statuses, onPick, selected, cell = 12 }: CellGridProps) {
+export function CellGrid({ label, statuses, onPick, selected, cell = 12, describe: tell, summary: sum }: CellGridProps) {
   const { ref, width } = useElementSize();
   const canvas = useRef<HTMLCanvasElement>(null);
   const [cursor, setCursor] = useState(-1);
@@ -28,7 +34,8 @@ export function CellGrid({ label, statuses, onPick, selected, cell = 12 }: CellG
   const columns = Math.max(1, Math.floor((width || 300) / cell));
   const rows = Math.ceil(cells / columns);
   const at = cursor >= 0 && cursor < cells ? cursor : undefined;
-  const picked = selected === undefined ? undefined : Math.floor(selected / per);
+  const picked = selected === undefined || selected < 0 ? undefined : Math.floor(selected / per);
+  const theme = useComputedColorScheme();
 
   useEffect(() => {
     const c = canvas.current;
@@ -61,18 +68,11 @@ export function CellGrid({ label, statuses, onPick, selected, cell = 12 }: CellG
         g.lineTo(x + 4, y + cell - 4);
         g.stroke();
       }
-      if (i === at || i === picked) {
-        g.strokeStyle = style.color;
-        g.lineWidth = 2;
-        g.strokeRect(x + 1, y + 1, cell - 2, cell - 2);
-      }
     }
-  }, [statuses, columns, rows, cell, per, cells, at, picked]);
+  }, [statuses, columns, rows, cell, per, cells, theme]);
 
-  const counts = new Map<string, number>();
-  for (const s of statuses) counts.set(s, (counts.get(s) ?? 0) + 1);
-  const summary = [...counts].map(([s, n]) => `${n} ${statusText(s).toLowerCase()}`).join(', ');
-  const describe = (i: number) => (per === 1 ? `${i}: ${statusText(statuses[i]!)}` : `${i * per}–${Math.min(statuses.length, (i + 1) * per) - 1}`);
+  const summary = useMemo(() => sum ?? countByStatus(statuses), [sum, statuses]);
+  const describe = (i: number) => (per === 1 && tell ? tell(i) : per === 1 ? `${i}: ${statusText(statuses[i]!)}` : `${i * per}–${Math.min(statuses.length, (i + 1) * per) - 1}`);
   return (
     <div ref={ref} className={css.grid}>
       <div
@@ -83,6 +83,7 @@ export function CellGrid({ label, statuses, onPick, selected, cell = 12 }: CellG
         onKeyDown={(e) => {
           const by = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[e.key];
           if (by !== undefined) setCursor(Math.max(0, Math.min(cells - 1, cursor + by)));
+          else if (e.key === 'Home' || e.key === 'End') setCursor(e.key === 'Home' ? 0 : cells - 1);
           else if (e.key === 'Enter' && at !== undefined) onPick?.(at * per);
           else return;
           e.preventDefault();
@@ -99,10 +100,28 @@ export function CellGrid({ label, statuses, onPick, selected, cell = 12 }: CellG
           onPointerLeave={() => setCursor(-1)}
           onClick={() => at !== undefined && onPick?.(at * per)}
         />
+        {/* Over the picture, so that moving about does not draw it anew. */}
+        {[at, picked].map((i, which) => i !== undefined && (
+          <span key={which} className={css.ring} style={{ left: (i % columns) * cell, top: Math.floor(i / columns) * cell, width: cell, height: cell }} ref={which === 0 ? intoView : undefined} />
+        ))}
       </div>
       <div className={`${css.now} num`} role="status">{at !== undefined ? describe(at) : summary}</div>
     </div>
   );
+}
+
+/** Moves the frame, and nothing else, so that a cell is seen that the keys have gone to. */
+function intoView(ring: HTMLElement | null): void {
+  const frame = ring?.parentElement;
+  if (!ring || !frame || !frame.matches(':focus')) return;
+  if (ring.offsetTop < frame.scrollTop) frame.scrollTop = ring.offsetTop;
+  else if (ring.offsetTop + ring.offsetHeight > frame.scrollTop + frame.clientHeight) frame.scrollTop = ring.offsetTop + ring.offsetHeight - frame.clientHeight;
+}
+
+function countByStatus(statuses: readonly string[]): string {
+  const counts = new Map<string, number>();
+  for (const s of statuses) counts.set(s, (counts.get(s) ?? 0) + 1);
+  return [...counts].map(([s, n]) => `${formatCount(n)} ${statusText(s).toLowerCase()}`).join(', ');
 }
 
 function worst(statuses: readonly string[], from: number, per: number): Meaning {

@@ -29,4 +29,5 @@ export { StackedBars, type Series, type StackedBar } from './StackedBars.tsx';
 export { Swimlane, type Lane, type LaneSegment } from './Swimlane.tsx';
 export { colourOf, glyphOf, meaningOf, tintOf, type Glyph, type Meaning } from './status.ts';
 export { StatusBadge, StatusIcon, statusText } from './StatusBadge.tsx';
+export { TimeChart, type TimePoint } from './TimeChart.tsx';
 export { Duration, TimeAgo } from './TimeAgo.tsx';
