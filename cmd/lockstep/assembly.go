@@ -189,11 +189,16 @@ func (a *assembly) integrations(context.Context) error {
 	}
 	apis := httptask.New(httptask.Config{
 		Region: a.set.scheme.Region, Transport: a.outside.Transport, Connections: a.connections, Refused: refusedByPolicy,
-		MaxResult: a.set.limits.LargestPayload(),
+		MaxResult: a.set.limits.LargestPayload(), MaxOf: a.largestAnswer,
 	})
 	a.srv.onClose(func(context.Context) error { return apis.Close() })
 	a.tasks.Add("http:invoke", apis)
 
+	carrier, err := a.spill()
+	if err != nil {
+		return err
+	}
+	a.tasks.Carry(carrier)
 	if len(a.set.gates) > 0 {
 		outputs, err := gate.New(gateRules(a.set.gates))
 		if err != nil {

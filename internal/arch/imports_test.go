@@ -63,6 +63,8 @@ var layers = []struct {
 		"the contract of integrations is seen from both sides and knows neither"},
 	{"internal/task/awsmodel", nil, "a leaf: facts about AWS's services"},
 	{"internal/task/awsmodel/gen", []string{"internal/task/awsmodel"}, "it writes what awsmodel reads"},
+	{"internal/task/spill", []string{"asl/...", "internal/objects", "internal/task"},
+		"it stands between payloads and objects, and knows no integration"},
 	{"internal/task/...", []string{"asl/...", "internal/task", "internal/task/awscall", "internal/task/awsmodel"},
 		"an integration looks outwards: it cannot reach the worker or the store"},
 	{"internal/worker", []string{"asl/...", "internal/arn", "internal/engine", "internal/store", "internal/task"},

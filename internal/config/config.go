@@ -49,6 +49,7 @@ type Config struct {
 type Limits struct {
 	Payload  int             // bytes of a state's or task's input or output
 	History  int64           // events
+	Spill    string          // where results over Payload go: s3://bucket/prefix
 	Machines []MachineLimits // the first that matches counts
 }
 
@@ -58,6 +59,7 @@ type MachineLimits struct {
 	Match   string // a machine's name, * for any text
 	Payload int
 	History int64
+	Spill   string
 }
 
 // Bounds of what limits can be: AWS's quotas below, and above what a server
@@ -122,7 +124,7 @@ type Gate struct {
 // keys are the fields of each mapping, in the order of messages.
 var (
 	configKeys   = []string{"listen", "data", "region", "account", "functions", "models", "gates", "logs", "limits", "throttle", "egress", "connections", "schedules", "triggers", "notifications"}
-	limitKeys    = []string{"payload", "history", "machines"}
+	limitKeys    = []string{"payload", "history", "spill", "machines"}
 	functionKeys = []string{"url", "command", "worker", "dir", "handler", "timeout", "memory", "concurrency", "idle", "env", "pass_env", "retries", "retry_delay", "dead_letter"}
 	modelKeys    = []string{"match", "provider", "model", "url", "key_env", "timeout", "script", "rate", "billing"}
 	gateKeys     = []string{"machine", "state", "path", "json", "schema", "empty", "refusal"}
@@ -261,11 +263,15 @@ func (r *reader) limits(n *yaml.Node, what string, known []string, to *Limits) {
 			if r.text(v, key, &text) {
 				to.History, err = ParseHistory(text)
 			}
+		case "spill":
+			if r.text(v, key, &text) {
+				to.Spill, err = parseSpill(text)
+			}
 		case "machines":
 			r.fields(v, "the limits of machines", nil, func(match string, v *yaml.Node) {
 				var own Limits
-				r.limits(v, "the limits of "+match, limitKeys[:2], &own)
-				to.Machines = append(to.Machines, MachineLimits{match, own.Payload, own.History})
+				r.limits(v, "the limits of "+match, limitKeys[:3], &own)
+				to.Machines = append(to.Machines, MachineLimits{match, own.Payload, own.History, own.Spill})
 			})
 		}
 		if err != nil {
@@ -302,6 +308,24 @@ func ParseHistory(text string) (int64, error) {
 		return 0, fmt.Errorf("must be from %d, which is AWS's, to %d, not %d", MinHistory, MaxHistory, n)
 	}
 	return n, nil
+}
+
+func parseSpill(text string) (string, error) {
+	if bucket, ok := strings.CutPrefix(text, "s3://"); text != "none" && (!ok || bucket == "" || bucket[0] == '/') {
+		return "", fmt.Errorf("must be s3://bucket/prefix or none, not %.60q", text)
+	}
+	return text, nil
+}
+
+// SpillOf says where a machine's results go that are over its payload limit, ""
+// or none for nowhere.
+func (l *Limits) SpillOf(machine string) string {
+	for _, m := range l.Machines {
+		if matches(m.Match, machine) {
+			return cmp.Or(m.Spill, l.Spill)
+		}
+	}
+	return l.Spill
 }
 
 // Of gives the limits of a machine, 0 where they are AWS's.

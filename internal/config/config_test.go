@@ -36,8 +36,9 @@ logs:
   "*": ./executions.jsonl
 limits:
   history: 100_000
+  spill: s3://claims
   machines:
-    etl-*: {payload: 2MiB}
+    etl-*: {payload: 2MiB, spill: s3://claims/etl}
     "*-slow": {history: 250000}
 throttle: true
 `
@@ -61,7 +62,7 @@ throttle: true
 		},
 		Gates:    []Gate{{Machine: "moderator", State: "Rate", Path: "$.Body.content[0].text", JSON: true, Schema: filepath.Join(filepath.Dir(path), "rate.json"), Empty: "refuse", Refusal: "refuse"}},
 		Logs:     []Log{{"/aws/vendedlogs/*", "stdout"}, {"*", "./executions.jsonl"}},
-		Limits:   Limits{History: 100_000, Machines: []MachineLimits{{"etl-*", 2 << 20, 0}, {"*-slow", 0, 250_000}}},
+		Limits:   Limits{History: 100_000, Spill: "s3://claims", Machines: []MachineLimits{{"etl-*", 2 << 20, 0, "s3://claims/etl"}, {"*-slow", 0, 250_000, ""}}},
 		Throttle: true,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -139,7 +140,7 @@ func FuzzParse(f *testing.F) {
 }
 
 func TestLimits(t *testing.T) {
-	l := Limits{Payload: 512 << 10, Machines: []MachineLimits{{"etl-*-big", 4 << 20, 0}, {"etl-*", 1 << 20, 50_000}, {"one", 0, 0}}}
+	l := Limits{Payload: 512 << 10, Machines: []MachineLimits{{Match: "etl-*-big", Payload: 4 << 20}, {Match: "etl-*", Payload: 1 << 20, History: 50_000}, {Match: "one"}}}
 	f := func(machine string, payload int, history int64) {
 		t.Helper()
 		if gotPayload, gotHistory := l.Of(machine); gotPayload != payload || gotHistory != history {
@@ -152,6 +153,10 @@ func TestLimits(t *testing.T) {
 	f("etl-big", 1<<20, 50_000)
 	f("etl-a-bigger", 1<<20, 50_000)
 	f("one", 512<<10, 0)
+	l.Spill, l.Machines[0].Spill = "s3://all", "none"
+	if own, others := l.SpillOf("etl-a-big"), l.SpillOf("etl-"); own != "none" || others != "s3://all" {
+		t.Errorf("results are spilled to %s and %s", own, others)
+	}
 	if got := l.LargestPayload(); got != 4<<20 {
 		t.Errorf("the largest payload is %d", got)
 	}
@@ -173,6 +178,8 @@ func TestWrongLimits(t *testing.T) {
 	f("limits: {history: lots}", `line 1: history must be a number of events such as 100000, not "lots"`)
 	f("limits: {machines: {m: {payloads: 1MiB}}}", `line 1: unknown key "payloads" in the limits of m; did you mean payload?`)
 	f("throttle: often", "line 1: throttle must be true or false")
+	f("limits: {spill: claims/x}", `line 1: spill must be s3://bucket/prefix or none, not "claims/x"`)
+	f("limits: {machines: {m: {spill: 's3:///x'}}}", `line 1: spill must be s3://bucket/prefix or none, not "s3:///x"`)
 	f("limits: {machines: {m: {payload: 1}}}", "line 1: payload must be from 256KiB, which is AWS's, to 4MiB, not 1")
 }
 

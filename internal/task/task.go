@@ -104,6 +104,7 @@ type Registry struct {
 	around   func(Integration) Integration
 	check    func(*Call, string) error
 	watch    func(c *Call, result Result, err error, took time.Duration)
+	carrier  Carrier
 }
 
 // NewRegistry makes an empty registry.
@@ -147,22 +148,90 @@ func (r *Registry) Watch(watch func(c *Call, result Result, err error, took time
 	r.watch = watch
 }
 
+// Carrier changes what goes into tasks and what comes out of them, where something
+// else stands for it: see package spill. Errors are those of the task.
+type Carrier interface {
+	// Input is the input that the call's integration gets, JSON text.
+	Input(ctx context.Context, c *Call) (string, error)
+	// Output is what goes on of the output of the task, JSON text.
+	Output(ctx context.Context, c *Call, output string) (string, error)
+}
+
+// Carry has c change inputs before anything else sees them, and outputs after
+// everything else has. Outputs that come by token are not among them.
+func (r *Registry) Carry(c Carrier) { r.carrier = c }
+
 // Find returns the integration for a resource, or nil.
 func (r *Registry) Find(res asl.Resource) Integration {
 	i := r.find(res)
 	if r.around != nil {
 		i = r.around(i)
 	}
-	if i == nil || res.Pattern != asl.RequestResponse {
-		return i
+	if i == nil {
+		return nil
 	}
-	if r.check != nil {
+	if r.check != nil && res.Pattern == asl.RequestResponse {
 		i = checked{i, r.check}
 	}
-	if r.watch != nil {
+	if r.watch != nil && res.Pattern == asl.RequestResponse {
 		i = watched{i, r.watch}
 	}
+	if r.carrier != nil {
+		i = carried{i, r.carrier}
+	}
 	return i
+}
+
+type carried struct {
+	Integration
+	by Carrier
+}
+
+func (i carried) Run(ctx context.Context, c *Call) (Result, error) {
+	c, err := withInput(ctx, c, i.by)
+	if err != nil {
+		return Result{}, err
+	}
+	result, err := i.Integration.Run(ctx, c)
+	if err == nil && (c.Resource.Pattern == asl.RequestResponse || result.Submitted != "") { // else it is that of a submission
+		result.Output, err = i.by.Output(ctx, c, result.Output)
+	}
+	return result, err
+}
+
+type carriedPoller struct {
+	Poller
+	by Carrier
+}
+
+func (p carriedPoller) Poll(ctx context.Context, c *Call, submitted string) (Result, error) {
+	c, err := withInput(ctx, c, p.by)
+	if err != nil {
+		return Result{}, err
+	}
+	result, err := p.Poller.Poll(ctx, c, submitted)
+	if err == nil {
+		result.Output, err = p.by.Output(ctx, c, result.Output)
+	}
+	return result, err
+}
+
+func (p carriedPoller) Cancel(ctx context.Context, c *Call, submitted string) error {
+	if changed, err := withInput(ctx, c, p.by); err == nil {
+		c = changed
+	}
+	return p.Poller.Cancel(ctx, c, submitted)
+}
+
+// withInput is c with the input that by makes of its own.
+func withInput(ctx context.Context, c *Call, by Carrier) (*Call, error) {
+	input, err := by.Input(ctx, c)
+	if err != nil || input == c.Input {
+		return c, err
+	}
+	changed := *c
+	changed.Input = input
+	return &changed, nil
 }
 
 // watched tells how calls end.
@@ -212,7 +281,10 @@ func (p checkedPoller) Poll(ctx context.Context, c *Call, submitted string) (Res
 func (r *Registry) Poller(res asl.Resource) Poller {
 	p, ok := r.find(res).(Poller)
 	if ok && r.check != nil {
-		return checkedPoller{p, r.check}
+		p = checkedPoller{p, r.check}
+	}
+	if ok && r.carrier != nil {
+		p = carriedPoller{p, r.carrier}
 	}
 	return p
 }

@@ -42,8 +42,11 @@ type Config struct {
 	Region      string            // in User-Agent
 	Transport   http.RoundTripper // decides where calls may go
 	Connections Connections
-	MaxResult   int                // bytes of an answer; 0: as on AWS, 256 KiB
-	Refused     func(error) string // the policy's own words for an error of the transport, "" for any other error
+	MaxResult   int // bytes of an answer; 0: as on AWS, 256 KiB
+	// MaxOf, if set, is how much of an answer a call takes where that is more than
+	// MaxResult.
+	MaxOf   func(ctx context.Context, call *task.Call) int
+	Refused func(error) string // the policy's own words for an error of the transport, "" for any other error
 }
 
 // Connections says what authorizes calls.
@@ -101,6 +104,11 @@ func (c *Caller) Run(ctx context.Context, call *task.Call) (task.Result, error) 
 	r, err := readRequest(call.Input)
 	if err != nil {
 		return task.Result{}, err
+	}
+	if c.config.MaxOf != nil {
+		larger := *c
+		larger.config.MaxResult = max(c.config.MaxResult, c.config.MaxOf(ctx, call))
+		c = &larger
 	}
 	within, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
