@@ -72,7 +72,13 @@ const drawAll = 150;
 export function DataTable<Row>(props: DataTableProps<Row>) {
   const { name, label, rows, rowId, sort, onSort, onOpen, selected, onSelect, loading, empty, onMore, toolbar, bulk, active, plain } = props;
   const [settings, setSettings] = useLocalStorage<Settings>({ key: `lockstep.table.${name}`, defaultValue: { columns: {}, compact: false }, getInitialValueInEffect: false });
-  const [cursor, setCursor] = useState(-1);
+  const [cursor, setCursorState] = useState(-1);
+  // Keys may come faster than they are drawn.
+  const at = useRef(-1);
+  const setCursor = (to: number) => {
+    at.current = to;
+    setCursorState(to);
+  };
   const anchor = useRef(-1);
   const frame = useRef<HTMLDivElement>(null);
   const waiting = useDelayed(loading === true && rows.length === 0);
@@ -83,28 +89,33 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
   const virtualizer = useVirtualizer({ count: virtual ? rows.length : 0, getScrollElement: () => frame.current, estimateSize: () => height, overscan: 12 });
   useEffect(() => virtualizer.measure(), [height, virtualizer]);
 
-  const toggle = (at: number, range: boolean) => {
-    if (!onSelect || !rows[at]) return;
+  const toggle = (index: number, range: boolean) => {
+    if (!onSelect || !rows[index]) return;
     const next = new Set(selected);
     if (range && anchor.current >= 0) {
-      const [from, to] = anchor.current < at ? [anchor.current, at] : [at, anchor.current];
+      const [from, to] = anchor.current < index ? [anchor.current, index] : [index, anchor.current];
       for (let i = from; i <= to; i++) next.add(rowId(rows[i]!));
     } else {
-      const id = rowId(rows[at]);
+      const id = rowId(rows[index]);
       if (!next.delete(id)) next.add(id);
-      anchor.current = at;
+      anchor.current = index;
     }
     onSelect(next);
   };
   const move = (by: number) => {
-    const to = Math.max(0, Math.min(rows.length - 1, cursor + by));
+    const to = Math.max(0, Math.min(rows.length - 1, at.current + by));
     setCursor(to);
-    if (virtual) virtualizer.scrollToIndex(to);
-    requestAnimationFrame(() => {
+    const focus = () => {
       const row = frame.current?.querySelector<HTMLElement>(`[data-index="${to}"]`);
       row?.focus({ preventScroll: true });
       row?.scrollIntoView({ block: 'nearest' });
-    });
+      return row;
+    };
+    // One that is not drawn is brought into sight first.
+    if (!focus() && virtual) {
+      virtualizer.scrollToIndex(to);
+      requestAnimationFrame(focus);
+    }
   };
   useShortcuts(
     [
@@ -114,8 +125,8 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
       { keys: 'ArrowUp', label: shell.keys.previous, group: shell.keys.lists, run: () => move(-1) },
       ...(onSelect
         ? [
-            { keys: 'x', label: shell.keys.select, group: shell.keys.lists, run: () => toggle(cursor, false) },
-            { keys: 'Shift x', label: shell.keys.range, group: shell.keys.lists, run: () => toggle(cursor, true) },
+            { keys: 'x', label: shell.keys.select, group: shell.keys.lists, run: () => toggle(at.current, false) },
+            { keys: 'Shift x', label: shell.keys.range, group: shell.keys.lists, run: () => toggle(at.current, true) },
           ]
         : []),
     ],
