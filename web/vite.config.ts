@@ -8,15 +8,17 @@ const server = process.env.LOCKSTEP_URL ?? 'http://127.0.0.1:8083';
 const api = { target: server, changeOrigin: true, headers: { origin: server } };
 
 // Packages by the file that they end in. A file changes only when its packages
-// do, so that a rebuild leaves most of dist as it was.
-const groups: [name: string, packages: RegExp][] = [
-  ['graph', /node_modules\/(@xyflow|@dagrejs|d3-(selection|zoom|drag|transition|ease|timer|dispatch)|classcat|zustand)\//],
-  ['editor', /node_modules\/(@codemirror|@lezer|@marijn|crelt|style-mod|w3c-keyname)\//],
-  ['markdown', /node_modules\/(marked|dompurify)\//],
-  ['icons', /node_modules\/@tabler\//],
-  ['vendor', /node_modules\//],
+// do, so that a rebuild leaves most of dist as it was. What only some pages use is
+// apart from what every page fetches first.
+const groups: { name: string; test: RegExp; tags?: '$initial'[] }[] = [
+  { name: 'graph', test: /node_modules\/(@xyflow|@dagrejs|d3-(selection|zoom|drag|transition|ease|timer|dispatch)|classcat|zustand)\// },
+  { name: 'editor', test: /node_modules\/(@codemirror|@lezer|@marijn|crelt|style-mod|w3c-keyname)\// },
+  { name: 'markdown', test: /node_modules\/(marked|dompurify)\// },
+  { name: 'vendor', test: /node_modules\//, tags: ['$initial'] },
+  { name: 'vendor-pages', test: /node_modules\// },
   // The parts of pages, but for those that are fetched when they are needed.
-  ['kit', /src\/kit\/(?!lazy\/)/],
+  { name: 'kit', test: /src\/kit\/(?!lazy\/)/, tags: ['$initial'] },
+  { name: 'kit-pages', test: /src\/kit\/(?!lazy\/)/ },
 ];
 
 export default defineConfig({
@@ -39,7 +41,7 @@ export default defineConfig({
         codeSplitting: {
           // Else a group takes what its packages stand on with it, React first of all.
           includeDependenciesRecursively: false,
-          groups: groups.map(([name, test], i) => ({ name, test, priority: groups.length - i })),
+          groups: groups.map((group, i) => ({ ...group, priority: groups.length - i })),
         },
       },
       input: { app: 'index.html' },

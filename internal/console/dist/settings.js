@@ -1,1 +1,1 @@
-import{h as e}from"./app.js";import{M as t}from"./kit.js";import{s as n}from"./preload-helper.js";import{mt as r}from"./vendor.js";var i=r();function a(){return(0,i.jsx)(e,{title:n.nav.settings,children:(0,i.jsx)(t,{title:n.underWay})})}export{a as SettingsPage};
+import{S as e}from"./app.js";import"./kit-pages.js";import{n as t}from"./kit.js";import{s as n}from"./preload-helper.js";import{en as r}from"./vendor.js";var i=r();function a(){return(0,i.jsx)(e,{title:n.nav.settings,children:(0,i.jsx)(t,{title:n.underWay})})}export{a as SettingsPage};
