@@ -30,7 +30,7 @@ var texts = []struct {
 }{
 	{regexp.MustCompile(`(^|[\s"'=(` + "`" + `])/(work|root|home|Users)/`), nil,
 		"a path of one machine means nothing on another"},
-	{regexp.MustCompile(`\.\./shared\b`), regexp.MustCompile(`(_test\.go|^Makefile)$`),
+	{regexp.MustCompile(`\.\./shared\b`), regexp.MustCompile(`(_test\.go|\.test\.ts|^Makefile)$`),
 		"the recorded answers lie beside the checkout, or not: only what skips when they are absent may look for them"},
 	{regexp.MustCompile(`"resolved": "http`), nil,
 		"a lock file pins versions and sums; where packages come from is for whoever installs them (npm install --omit-lockfile-registry-resolved)"},
