@@ -1,6 +1,7 @@
 package views
 
 import (
+	"math"
 	"net/http"
 	"time"
 
@@ -10,9 +11,9 @@ import (
 
 // Pace is a stretch of a Map Run's time.
 type Pace struct {
-	At      *time.Time `json:"at"` // its end
-	Running int64      `json:"running"`
-	Ended   int64      `json:"ended"` // within it, in whichever way
+	At      *time.Time `json:"at"`      // its end
+	Running float64    `json:"running"` // on average
+	Ended   int64      `json:"ended"`   // within it, in whichever way
 	Failed  int64      `json:"failed"`
 }
 
@@ -50,28 +51,27 @@ func paceOf(list []store.Execution, from, to int64) (int64, int64, []Pace) {
 	}
 	to = max(to, from+1)
 	stretch := func(at int64) int { return min(int((at-from)*paceStretches/(to-from)), paceStretches-1) }
+	edge := func(i int) float64 { return float64(from) + float64(to-from)*float64(i)/paceStretches }
 	all := make([]Pace, paceStretches)
 	for i := range list {
 		x := &list[i]
-		start, end := stretch(x.StartedAt), paceStretches
-		if x.StoppedAt != 0 {
-			end = stretch(x.StoppedAt)
-			all[end].Ended++
+		end := x.StoppedAt
+		if end == 0 {
+			end = to
+		} else {
+			p := &all[stretch(end)]
+			p.Ended++
 			if x.Status != engine.Succeeded {
-				all[end].Failed++
+				p.Failed++
 			}
-			end++ // within its last stretch it still ran
 		}
-		all[start].Running++
-		if end < paceStretches {
-			all[end].Running--
+		for at := stretch(x.StartedAt); at <= stretch(end); at++ {
+			all[at].Running += max(0, min(float64(end), edge(at+1))-max(float64(x.StartedAt), edge(at)))
 		}
 	}
 	for i := range all {
-		if i > 0 {
-			all[i].Running += all[i-1].Running
-		}
-		all[i].At = moment(from + (to-from)*int64(i+1)/paceStretches)
+		all[i].Running = math.Round(all[i].Running/(edge(1)-edge(0))*100) / 100
+		all[i].At = moment(int64(edge(i + 1)))
 	}
 	return from, to, all
 }

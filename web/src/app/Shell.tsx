@@ -70,7 +70,7 @@ function Inside() {
             <IconMenu2 size={20} />
           </ActionIcon>
         )}
-        <Link to="/machines" className={css.brand} aria-label={common.product}>
+        <Link to="/" className={css.brand} aria-label={common.product}>
           <Mark />
           <span className={css.word}>{common.product}</span>
         </Link>

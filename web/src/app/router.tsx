@@ -27,6 +27,8 @@ function bare<const P extends string, M extends Loaded>(path: P, load: () => Pro
 
 const machines = () => import('../pages/machines/index.ts');
 const executions = () => import('../pages/executions/index.ts');
+const teststate = () => import('../pages/teststate/index.ts');
+const compare = () => import('../pages/compare/index.ts');
 const mapruns = () => import('../pages/mapruns/index.ts');
 const board = () => import('../pages/board/index.ts');
 const reviews = () => import('../pages/reviews/index.ts');
@@ -49,7 +51,9 @@ const tree = root.addChildren([
     page('/machines/new', machines, 'NewMachinePage'),
     page('/machines/$name', machines, 'MachinePage'),
     page('/machines/$name/edit', machines, 'EditorPage'),
+    page('/machines/$name/test/$state', teststate, 'TestStatePage'),
     page('/executions', executions, 'ExecutionsPage'),
+    page('/executions/compare', compare, 'ComparePage'),
     page('/executions/$id', executions, 'ExecutionPage'),
     page('/maprun/$id', mapruns, 'MapRunPage'),
     page('/board', board, 'BoardPage'),

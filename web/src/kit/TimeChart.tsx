@@ -2,7 +2,7 @@ import { useElementSize } from '@mantine/hooks';
 import { scaleLinear } from 'd3-scale';
 import { useState } from 'react';
 import { kit } from '../strings/index.ts';
-import { formatTime } from './format.ts';
+import { formatDuration, formatTime } from './format.ts';
 import { colourOf, type Meaning } from './status.ts';
 import css from './StackedBars.module.css';
 import { ticks, timeScale } from './timescale.ts';
@@ -52,6 +52,8 @@ export function TimeChart({ label, points, from, height = 96, meaning = 'running
   });
   const marks = ticks(timeScale(from, to, []), Math.max(2, Math.floor(inner / 110)));
   const shown = points[hover];
+  // Of what took seconds the time of day says too little.
+  const time = (at: number) => (to - from < 60_000 ? `+${formatDuration(at - from)}` : formatTime(new Date(at)));
   return (
     <figure className={css.chart} aria-label={label}>
       <div className={css.head}>
@@ -63,7 +65,7 @@ export function TimeChart({ label, points, from, height = 96, meaning = 'running
           <table className={css.table}>
             <thead><tr><th scope="col">{timeLabel}</th>{[valueLabel, ...moreLabels].map((l) => <th key={l} scope="col">{l}</th>)}</tr></thead>
             <tbody>
-              {points.map((p) => <tr key={p.at}><th scope="row">{formatTime(new Date(p.at))}</th>{[p.value, ...(p.more ?? [])].map((v, i) => <td key={i} className="num">{format(v)}</td>)}</tr>)}
+              {points.map((p) => <tr key={p.at}><th scope="row">{time(p.at)}</th>{[p.value, ...(p.more ?? [])].map((v, i) => <td key={i} className="num">{format(v)}</td>)}</tr>)}
             </tbody>
           </table>
         </div>
@@ -86,17 +88,17 @@ export function TimeChart({ label, points, from, height = 96, meaning = 'running
               ))}
               {points.length > 0 && <path d={`${path}V${height}H${left}Z`} fill={colourOf(meaning)} opacity={0.14} />}
               <path d={path} fill="none" stroke={colourOf(meaning)} strokeWidth={1.5} />
-              {marks.map((t) => x(t) < left + inner - 20 && <text key={t} x={x(t)} y={height + 14} textAnchor="middle" className={css.axisText}>{formatTime(new Date(t))}</text>)}
+              {marks.map((t) => x(t) < left + inner - 20 && <text key={t} x={x(t)} y={height + 14} textAnchor="middle" className={css.axisText}>{time(t)}</text>)}
               {lineShown && (
                 <g>
                   <line x1={left} x2={left + inner} y1={y(line.at)} y2={y(line.at)} stroke="var(--ls-handled)" strokeDasharray="5 4" strokeWidth={1.5} />
-                  <text x={left + inner} y={y(line.at) + 13} textAnchor="end" className={css.axisText} style={{ fill: 'var(--ls-handled)' }}>{line.label}</text>
+                  <text x={left + inner} y={y(line.at) + 13} textAnchor="end" className={css.axisText} style={{ fill: 'var(--ls-handled)', paintOrder: 'stroke', stroke: 'var(--ls-surface)', strokeWidth: 3 }}>{line.label}</text>
                 </g>
               )}
               {shown && <line x1={x(shown.at)} x2={x(shown.at)} y1={0} y2={height} stroke="var(--ls-border-strong)" />}
             </svg>
           </div>
-          <div className={`${css.now} num`}>{shown ? `${formatTime(new Date(shown.at))}: ${[valueLabel, ...moreLabels].map((l, i) => `${format(i === 0 ? shown.value : (shown.more?.[i - 1] ?? 0))} ${l.toLowerCase()}`).join(', ')}` : summary}</div>
+          <div className={`${css.now} num`}>{shown ? `${time(shown.at)}: ${[valueLabel, ...moreLabels].map((l, i) => `${format(i === 0 ? shown.value : (shown.more?.[i - 1] ?? 0))} ${l.toLowerCase()}`).join(', ')}` : summary}</div>
         </div>
       )}
     </figure>

@@ -1,4 +1,5 @@
 import { Button, Select, Skeleton } from '@mantine/core';
+import { useMediaQuery } from '@mantine/hooks';
 import { IconAdjustments, IconArrowForwardUp } from '@tabler/icons-react';
 import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
@@ -11,7 +12,7 @@ import { useEvents, useStreamState } from '../../api/stream/client.ts';
 import { useShortcuts } from '../../app/keys.ts';
 import { Page } from '../../app/Page.tsx';
 import {
-  CellGrid, DataTable, Duration, EmptyState, ErrorState, formatCount, formatDuration, IdChip, Inspector, NoMatch, StatusBadge, statusText, TimeAgo, TimeChart, toMs, useDelayed, useNow, type Column,
+  CellGrid, DataTable, Duration, EmptyState, ErrorState, formatCount, formatDuration, IdChip, Inspector, JsonView, NoMatch, StatusBadge, statusText, TimeAgo, TimeChart, toMs, useDelayed, useNow, type Column,
 } from '../../kit/index.ts';
 import { StatusIcon } from '../../kit/StatusBadge.tsx';
 import { common } from '../../strings/index.ts';
@@ -72,11 +73,13 @@ function Loaded({ run }: { run: MapRun }) {
     ...(redrivable ? [{ keys: 'r', label: t.redrive, group: t.group, run: () => setDialog('redrive') }] : []),
     ...(running ? [{ keys: 'e', label: t.settingsKey, group: t.group, run: () => setDialog('change') }] : []),
   ]);
+  // In a narrow window the page scrolls, and the inspector lies over it.
+  const wide = useMediaQuery('(min-width: 901px)', window.innerWidth > 900, { getInitialValueInEffect: false });
   const parentName = run.execution.split(':').at(-1)!;
 
   return (
     <Page
-      fill
+      fill={wide}
       title={t.title(run.state)}
       crumbs={[{ label: t.executions, to: '/executions' }, { label: parentName, to: `/executions/${encodeURIComponent(run.execution)}` }]}
       beside={<><StatusBadge status={run.status} size="lg" /><IdChip id={run.arn} label="ARN" shown="ARN" /></>}
@@ -224,7 +227,7 @@ function Pace({ run, running }: { run: MapRun; running: boolean }) {
     setSamples((old) => addSample(old, { at: Date.now(), ended }));
   }, [ended]);
   const started = toMs(run.started_at);
-  const rate = rateOf(running ? samples : [], ended, started, run.stopped_at ? toMs(run.stopped_at) : now);
+  const { rate, now: isNow } = rateOf(running ? samples : [], ended, started, run.stopped_at ? toMs(run.stopped_at) : now);
   const open = run.items.pending + run.items.running;
   const left = rate > 0 ? (open / rate) * 1000 : undefined;
   const points = useMemo(() => (pace.data?.pace ?? []).map((p) => ({ at: Date.parse(p.at), value: p.running, more: [p.ended, p.failed] })), [pace.data]);
@@ -234,10 +237,10 @@ function Pace({ run, running }: { run: MapRun; running: boolean }) {
     <section className={css.card} aria-label={t.throughput}>
       <dl className={css.pace}>
         <div>
-          <dt>{t.throughput} <span className="dim">{running && samples.length > 1 ? t.now : t.average}</span></dt>
+          <dt>{t.throughput} <span className="dim">{isNow ? t.now : t.average}</span></dt>
           <dd className="num">{rate >= 1 || rate === 0 ? t.perSecond(rate >= 100 ? formatCount(Math.round(rate)) : rate.toFixed(rate >= 10 || rate === 0 ? 0 : 1)) : t.perMinute((rate * 60).toFixed(1))}</dd>
         </div>
-        {running && <div><dt>{t.left}</dt><dd className="num">{left === undefined ? <span className={css.soft}>{t.leftNone}</span> : t.leftAbout(formatDuration(left))}</dd></div>}
+        {running && <div><dt>{t.left}</dt><dd className="num">{left === undefined ? <span className={css.soft}>{isNow ? t.leftStill : t.leftNone}</span> : t.leftAbout(left < 60_000 ? t.seconds(Math.ceil(left / 1000)) : formatDuration(left))}</dd></div>}
         <div><dt>{t.running}</dt><dd className="num">{formatCount(run.executions.running)}{run.max_concurrency > 0 && <span className={css.soft}> / {formatCount(run.max_concurrency)}</span>}</dd></div>
       </dl>
       {pace.isError && <ErrorState error={pace.error} retry={() => void pace.refetch()} />}
@@ -412,7 +415,7 @@ function Children({ run, status, onStatus }: { run: MapRun; status: string; onSt
         }}
         onMore={more}
         toolbar={
-          <>
+          <div className={css.toolbar}>
             <h2>{t.children}</h2>
             <Select
               aria-label={t.filterStatus}
@@ -422,7 +425,7 @@ function Children({ run, status, onStatus }: { run: MapRun; status: string; onSt
               allowDeselect={false}
               data={[{ value: '', label: t.all }, ...['RUNNING', 'SUCCEEDED', 'FAILED', 'TIMED_OUT', 'ABORTED', 'PENDING_REDRIVE'].map((value) => ({ value, label: statusText(value) }))]}
             />
-          </>
+          </div>
         }
         empty={status ? <NoMatch clear={() => onStatus('')} /> : <p className={css.inTable}>{run.type === 'EXPRESS' && run.executions.total > 0 ? t.noneLeft : t.noneYet}</p>}
       />
@@ -436,7 +439,8 @@ function Children({ run, status, onStatus }: { run: MapRun; status: string; onSt
 function ItemInspector({ run, index, failures, onClose }: { run: MapRun; index: number; failures: Failure[]; onClose: () => void }) {
   const cell = useQuery(cellQuery(run.arn, index));
   const x = cell.data;
-  const cause = failures.find((f) => f.indexes.includes(index))?.cause;
+  const whole = useQuery({ ...executionQuery(x?.arn ?? ''), enabled: x !== undefined });
+  const cause = whole.data?.cause ?? failures.find((f) => f.indexes.includes(index))?.cause;
   const gone = cell.error instanceof ApiError && cell.error.status === 404;
   return (
     <Inspector title={t.item(formatCount(index))} label={t.itemOf} onClose={onClose} head={<div className={css.badges}>{x && <><StatusBadge status={x.status} size="sm" /><Duration from={x.started_at} to={x.stopped_at} /></>}</div>}>
@@ -452,6 +456,8 @@ function ItemInspector({ run, index, failures, onClose }: { run: MapRun; index: 
             <Fact label={t.columns.name}><IdChip id={x.arn} shown={x.name} label={x.name} /></Fact>
           </dl>
           <Link to="/executions/$id" params={{ id: x.arn }}>{t.open}</Link>
+          {whole.data?.input && <div><h3>{t.input}</h3><JsonView value={undefined} text={whole.data.input.text ?? ''} label={t.input} depth={2} plain /></div>}
+          {whole.data?.output && <div><h3>{t.output}</h3><JsonView value={undefined} text={whole.data.output.text ?? ''} label={t.output} depth={2} plain /></div>}
         </div>
       )}
     </Inspector>

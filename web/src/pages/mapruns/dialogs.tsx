@@ -2,7 +2,7 @@ import { Button, Group, Modal, NumberInput } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useState } from 'react';
 import { redriveExecution } from '../../api/executions.ts';
-import { countsKey, partsKey, updateMapRun, type MapRun } from '../../api/mapruns.ts';
+import { countsKey, partsKey, updateMapRun, type MapRun, type MapRunSettings } from '../../api/mapruns.ts';
 import { client } from '../../app/client.ts';
 import { ErrorState, formatCount } from '../../kit/index.ts';
 import { common } from '../../strings/index.ts';
@@ -68,7 +68,14 @@ export function ChangeDialog({ run, onClose }: Props) {
   const [share, setShare] = useState<string | number>(run.tolerated_failure_percentage ?? 0);
   const save = () =>
     act(async () => {
-      await updateMapRun(run.arn, { maxConcurrency: Number(concurrency), toleratedFailureCount: Number(count), toleratedFailurePercentage: Number(share) });
+      // Only what was changed: a limit of 0 that is set holds, one that never was does not.
+      const changed: MapRunSettings = {
+        ...(Number(concurrency) === run.max_concurrency ? {} : { maxConcurrency: Number(concurrency) }),
+        ...(Number(count) === (run.tolerated_failure_count ?? 0) ? {} : { toleratedFailureCount: Number(count) }),
+        ...(Number(share) === (run.tolerated_failure_percentage ?? 0) ? {} : { toleratedFailurePercentage: Number(share) }),
+      };
+      if (Object.keys(changed).length === 0) return;
+      await updateMapRun(run.arn, changed);
       notifications.show({ message: t.saved });
     });
   return (

@@ -23,11 +23,15 @@ it('reads cells', () => {
 });
 
 it('knows the pace of now, and before that the average', () => {
-  let samples: Sample[] = [];
-  samples = addSample(samples, { at: 10_000, ended: 100 });
-  expect(rateOf(samples, 100, 0, 10_000)).toBe(10);
+  let samples: Sample[] = addSample([], { at: 10_000, ended: 100 });
+  expect(rateOf(samples, 100, 0, 10_000)).toEqual({ rate: 10, now: false });
   samples = addSample(samples, { at: 15_000, ended: 350 });
-  expect(rateOf(samples, 350, 0, 15_000)).toBe(50);
+  expect(rateOf(samples, 350, 0, 15_000)).toEqual({ rate: 50, now: true });
+  // When nothing ends any more, the pace of now is nought.
+  expect(rateOf(samples, 350, 0, 60_000)).toEqual({ rate: 0, now: true });
+  samples = addSample(samples, { at: 90_000, ended: 380 });
+  expect(samples).toHaveLength(2);
+  expect(rateOf(samples, 380, 0, 90_000)).toEqual({ rate: 1, now: true });
   // A redrive counts less as ended than before: the samples begin anew.
   expect(addSample(samples, { at: 16_000, ended: 10 })).toEqual([{ at: 16_000, ended: 10 }]);
 });

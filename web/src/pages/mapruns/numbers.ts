@@ -52,20 +52,21 @@ export interface Sample {
   ended: number;
 }
 
-/** Samples that are older than this say nothing of now, in milliseconds. */
+/** What happened longer ago says nothing of now, in milliseconds. */
 const recent = 30_000;
 
-/** Adds a sample, and forgets old ones. */
+/** Adds a sample, and forgets old ones but for the last of them. */
 export function addSample(samples: readonly Sample[], next: Sample): Sample[] {
-  if (samples.at(-1)?.at === next.at || (samples.length > 0 && samples.at(-1)!.ended > next.ended)) return [next];
-  return [...samples.filter((s) => next.at - s.at <= recent), next];
+  if (samples.length > 0 && samples.at(-1)!.ended > next.ended) return [next];
+  const keep = samples.findLastIndex((s) => next.at - s.at >= recent);
+  return [...samples.slice(Math.max(keep, 0)), next];
 }
 
-/** Items per second: of the last half minute where that is known, else since the start. 0: nothing can be said. */
-export function rateOf(samples: readonly Sample[], ended: number, startedAt: number, until: number): number {
-  const [first, last] = [samples[0], samples.at(-1)];
-  if (first && last && last.at - first.at >= 3000) return ((last.ended - first.ended) * 1000) / (last.at - first.at);
-  return until - startedAt > 0 ? (ended * 1000) / (until - startedAt) : 0;
+/** Items per second: of the last half minute where the samples tell it, else since the start. */
+export function rateOf(samples: readonly Sample[], ended: number, startedAt: number, now: number): { rate: number; now: boolean } {
+  const base = samples.findLast((s) => now - s.at >= recent) ?? samples[0];
+  if (base && now - base.at >= 5000) return { rate: ((ended - base.ended) * 1000) / Math.max(now - Math.max(base.at, now - recent), 1), now: true };
+  return { rate: now > startedAt ? (ended * 1000) / (now - startedAt) : 0, now: false };
 }
 
 /** The next place among some, after or before one, around the end. */

@@ -1,0 +1,1 @@
+export { TestStatePage } from './TestStatePage.tsx';
