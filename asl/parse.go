@@ -17,6 +17,9 @@ type Options struct {
 	// Lacks says of a service in aws-sdk:… that it has no action of that name, and
 	// false of services that it knows nothing of. Nil: every name may be one.
 	Lacks func(service, action string) bool
+	// Accepted: the definition has been accepted before. Rules that were younger
+	// than the first release do not apply: what runs goes on running.
+	Accepted bool
 }
 
 // The bounds on what Parse takes on, so that no definition costs more than its

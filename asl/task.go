@@ -120,6 +120,9 @@ func (s *stateParser) parameters(t *Task) {
 		}
 	}
 	s.boardParameters(t.Resource, given, s.at.key(field))
+	if t.Resource.Service == "http" && !s.opts.Accepted {
+		s.httpParameters(given, s.at.key(field))
+	}
 	if t.Resource.Pattern == WaitForTaskToken && !t.Resource.OnBoard() && s.lang == JSONPath && t.Parameters != nil {
 		s.lintToken(t.Parameters, s.at.key(field))
 	}
@@ -136,6 +139,9 @@ func (s *stateParser) credentials(r Resource) (*jsonpath.Template, *Query) {
 	if v.Get("RoleArn").IsAbsent() && (s.lang == JSONata || v.Get("RoleArn.$").IsAbsent()) {
 		s.schema(at, "The field 'RoleArn' is required but was missing")
 		return nil, nil
+	}
+	if role := v.Get("RoleArn"); !s.opts.Accepted && !role.IsAbsent() && (role.Kind() != value.String || role.Str() == "") {
+		s.schema(at.key("RoleArn"), "The value for the field 'RoleArn' must be a STRING")
 	}
 	if s.lang == JSONata {
 		return nil, s.query(s.v, s.at, "Credentials")

@@ -285,7 +285,7 @@ func describeRevision(o *object, r store.Revision, typ, included string) error {
 		return nil
 	}
 	o.text("definition", r.Definition)
-	machine, _ := asl.Parse(r.Definition, asl.Options{Express: typ == express})
+	machine, _ := asl.Parse(r.Definition, asl.Options{Express: typ == express, Accepted: true})
 	if machine != nil { // stored definitions stay valid for us even where rules change
 		describeReferences(o, machine)
 	}

@@ -274,7 +274,7 @@ func (s *Server) mapRunOf(ctx context.Context, x *found) (string, error) {
 // childDefinition is the part of a definition that the children of a
 // distributed Map run.
 func childDefinition(definition, state string) string {
-	machine, _ := asl.Parse(definition, asl.Options{})
+	machine, _ := asl.Parse(definition, asl.Options{Accepted: true})
 	if machine == nil || machine.State(state) == nil {
 		return definition
 	}

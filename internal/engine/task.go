@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/lockstep-run/lockstep/asl"
+	"github.com/lockstep-run/lockstep/asl/value"
 )
 
 // task begins the first attempt of a Task state.
@@ -92,19 +93,33 @@ func (a *apply) call(f *Frame, state *asl.Task) (*Dispatch, *failure) {
 		if failed != nil {
 			return nil, failed
 		}
-		d.RoleARN = role.Get("RoleArn").Str()
+		if d.RoleARN, failed = a.roleOf(f, role); failed != nil {
+			return nil, failed
+		}
 	}
 	if state.Credentials != nil {
 		role, failed := a.filled(f, state.Credentials, input, f.scheduled)
 		if failed != nil {
 			return nil, failed
 		}
-		d.RoleARN = role.Value().Get("RoleArn").Str()
+		if d.RoleARN, failed = a.roleOf(f, role.Value()); failed != nil {
+			return nil, failed
+		}
 	}
 	if state.Resource.Pattern != asl.RequestResponse {
 		d.Token = a.env.Token(d.Task)
 	}
 	return d, nil
+}
+
+// roleOf is the role that Credentials name. What names none fails the task: it
+// would be called in the server's own name instead.
+func (a *apply) roleOf(f *Frame, credentials value.Value) (string, *failure) {
+	role := credentials.Get("RoleArn").Str()
+	if role == "" {
+		return "", a.runtimeFailure(f, "The value for the field 'RoleArn' must be a STRING that is not empty")
+	}
+	return role, nil
 }
 
 // callAgain is call for a task that has been scheduled already.

@@ -272,7 +272,7 @@ func (s *Server) definition(ctx context.Context, id store.RevisionID) (*asl.Mach
 	}
 	// It was accepted once, so it is not checked for what a newer version of this
 	// program may refuse.
-	m, _ := asl.Parse(r.Definition, asl.Options{Untried: true})
+	m, _ := asl.Parse(r.Definition, asl.Options{Untried: true, Accepted: true})
 	return m, nil
 }
 

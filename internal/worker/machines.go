@@ -111,7 +111,7 @@ func (c *machines) compile(ctx context.Context, id store.RevisionID) (*machine, 
 	if err != nil {
 		return nil, fmt.Errorf("read machine %d: %w", r.Machine, err)
 	}
-	parsed, diagnostics := asl.Parse(r.Definition, asl.Options{Express: record.Type == "EXPRESS"})
+	parsed, diagnostics := asl.Parse(r.Definition, asl.Options{Express: record.Type == "EXPRESS", Accepted: true})
 	if parsed == nil {
 		return nil, fmt.Errorf("%w: compile revision %d of %s: %s", errDefect, id, record.Name, diagnostics)
 	}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lockstep-run/lockstep/asl"
 	"github.com/lockstep-run/lockstep/asl/value"
 	"github.com/lockstep-run/lockstep/internal/task/awscall"
 )
@@ -27,12 +28,6 @@ type request struct {
 	arrays     string
 }
 
-var (
-	fields       = []string{"ApiEndpoint", "Method", "Authentication", "InvocationConfig", "Headers", "QueryParameters", "RequestBody", "Transform"}
-	methods      = []string{"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"}
-	arrayFormats = []string{"INDICES", "REPEAT", "COMMAS", "BRACKETS"}
-)
-
 const formType = "application/x-www-form-urlencoded"
 
 // readRequest reads a task's parameters. The error is one that nothing catches.
@@ -41,7 +36,7 @@ func readRequest(input string) (*request, error) {
 	if err != nil || in.Kind() != value.Object {
 		return nil, awscall.BadParameters(input, "The parameters must be a JSON object")
 	}
-	if bad := awscall.Check(input, in, fields, "ApiEndpoint", "Method"); bad != nil {
+	if bad := awscall.Check(input, in, asl.HTTPFields, "ApiEndpoint", "Method"); bad != nil {
 		return nil, bad
 	}
 	r := &request{input: input, body: in.Get("RequestBody")}
@@ -53,7 +48,7 @@ func readRequest(input string) (*request, error) {
 	if r.url, err = url.Parse(in.Get("ApiEndpoint").Str()); err != nil || r.url.Host == "" || r.url.Opaque != "" {
 		return nil, r.bad("The value of the field 'ApiEndpoint' has an invalid format")
 	}
-	if r.method = in.Get("Method").Str(); !slices.Contains(methods, r.method) {
+	if r.method = in.Get("Method").Str(); !slices.Contains(asl.HTTPMethods, r.method) {
 		return nil, r.bad("The value of the field 'Method' has an invalid format")
 	}
 	if err := r.readConnection(in); err != nil {
@@ -66,7 +61,7 @@ func readRequest(input string) (*request, error) {
 		if !isHeader(h.Key) || strings.ContainsAny(h.Value, "\r\n\x00") {
 			return nil, r.bad("The value of the field 'Headers' has an invalid format")
 		}
-		if isForbidden(h.Key) {
+		if asl.HTTPForbids(h.Key) {
 			return nil, r.bad("The header '" + h.Key + "' is not supported by HTTP Task")
 		}
 	}
@@ -147,11 +142,11 @@ func (r *request) readTransform(v value.Value) error {
 		return nil
 	}
 	options := v.Get("RequestEncodingOptions")
-	r.arrays = cmp.Or(options.Get("ArrayFormat").Str(), arrayFormats[0])
+	r.arrays = cmp.Or(options.Get("ArrayFormat").Str(), asl.HTTPArrayFormats[0])
 	switch encoding := v.Get("RequestBodyEncoding").Str(); {
 	case v.Kind() != value.Object || awscall.Check(r.input, v, []string{"RequestBodyEncoding", "RequestEncodingOptions"}, "RequestBodyEncoding") != nil,
 		!options.IsAbsent() && (options.Kind() != value.Object || awscall.Check(r.input, options, []string{"ArrayFormat"}, "ArrayFormat") != nil),
-		!slices.Contains(arrayFormats, r.arrays), encoding != "" && encoding != "NONE" && encoding != "URL_ENCODED":
+		!slices.Contains(asl.HTTPArrayFormats, r.arrays), encoding != "" && encoding != "NONE" && encoding != "URL_ENCODED":
 		return r.bad("The value of the field 'Transform' has an invalid format")
 	case encoding == "URL_ENCODED":
 		r.form = true
@@ -311,24 +306,6 @@ func joinQuery(own string, definition, connection []Param) string {
 		parts = append(parts, escape(p.Key)+"="+escape(p.Value))
 	}
 	return strings.Join(parts, "&")
-}
-
-// forbidden are the headers that a definition cannot have (AWS's guide). The
-// connection may have Authorization.
-var forbidden = func() map[string]bool {
-	names := map[string]bool{}
-	for _, name := range strings.Fields(`A-IM Accept-Charset Accept-Datetime Accept-Encoding Authorization
-		Cache-Control Connection Content-Encoding Content-Length Content-MD5 Date Expect Forwarded From Host HTTP2-Settings
-		If-Match If-Modified-Since If-None-Match If-Range If-Unmodified-Since Max-Forwards Origin Pragma
-		Proxy-Authorization Referer Server TE Trailer Transfer-Encoding Upgrade Via Warning`) {
-		names[strings.ToLower(name)] = true
-	}
-	return names
-}()
-
-func isForbidden(name string) bool {
-	name = strings.ToLower(name)
-	return forbidden[name] || strings.HasPrefix(name, "x-forwarded") || strings.HasPrefix(name, "x-amz-") || strings.HasPrefix(name, "x-amzn-")
 }
 
 // isHeader reports whether a header can have this name.
