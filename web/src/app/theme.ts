@@ -81,7 +81,7 @@ export const cssVariables: CSSVariablesResolver = () => {
   const dark = {
     ...shared,
     '--mantine-color-dark-4': 'var(--ls-border-strong)',
-    '--mantine-color-dark-5': 'var(--ls-hover)',
+    '--mantine-color-dark-5': 'var(--ls-border)',
     '--mantine-color-dark-6': 'var(--ls-surface)',
     '--mantine-color-dark-7': 'var(--ls-surface)',
     '--mantine-color-dark-8': 'var(--ls-sunken)',
