@@ -1,5 +1,5 @@
 import { Textarea } from '@mantine/core';
-import { useId, useRef, useState } from 'react';
+import { useId, useLayoutEffect, useRef, useState } from 'react';
 import { kit } from '../strings/index.ts';
 import { AgentAvatar } from './AgentAvatar.tsx';
 import css from './MentionInput.module.css';
@@ -29,6 +29,14 @@ export function MentionInput({ value, onChange, who, label, placeholder = kit.me
   const [at, setAt] = useState<{ from: number; query: string } | null>(null);
   const [index, setIndex] = useState(0);
   const list = useId();
+  // Where the caret goes once the text is there: before anything more is typed.
+  const caret = useRef<number | null>(null);
+  useLayoutEffect(() => {
+    if (caret.current === null) return;
+    area.current?.focus();
+    area.current?.setSelectionRange(caret.current, caret.current);
+    caret.current = null;
+  }, [value]);
   const offered = at ? who.filter((w) => w.slug.toLowerCase().includes(at.query) || w.name.toLowerCase().includes(at.query)).slice(0, 8) : [];
   const open = offered.length > 0;
 
@@ -43,10 +51,7 @@ export function MentionInput({ value, onChange, who, label, placeholder = kit.me
     const inserted = `${who.slug} `;
     onChange(value.slice(0, at.from) + inserted + value.slice(cursor));
     setAt(null);
-    requestAnimationFrame(() => {
-      area.current?.focus();
-      area.current?.setSelectionRange(at.from + inserted.length, at.from + inserted.length);
-    });
+    caret.current = at.from + inserted.length;
   };
   return (
     <div className={css.mention}>

@@ -147,7 +147,6 @@ export const board = {
     title: 'No projects yet',
     text: 'A project is a board of tasks for agents and people, with who reviews their work. Tasks are numbered with its key.',
     connect: 'Connect an agent',
-    example: 'How a board works',
     boardTitle: 'This board has no tasks yet',
     boardText: 'A task is a piece of work for one agent or person. Write down what is wanted; whoever is assigned hears of it.',
   },

@@ -5,10 +5,14 @@ const escapes: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;'
 
 // HTML within Markdown is shown as the text that it is. What is made of the rest
 // is sanitised all the same.
+// Headings begin two levels lower: the page's own are above them.
 const marked = new Marked({
   gfm: true,
   breaks: true,
   async: false,
+  walkTokens: (token) => {
+    if (token.type === 'heading') token.depth = Math.min(6, token.depth + 2);
+  },
   renderer: { html: ({ text }) => text.replace(/[&<>"]/g, (c) => escapes[c]!), image: ({ text, href }) => `${text.replace(/[&<>"]/g, (c) => escapes[c]!)} (${href.replace(/[&<>"]/g, (c) => escapes[c]!)})` },
 });
 const purify = createDOMPurify(window);

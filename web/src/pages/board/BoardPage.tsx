@@ -41,10 +41,9 @@ export function BoardPage() {
   if (list.length === 0) {
     return (
       <Page title={s.title}>
-        <EmptyState icon={<IconLayoutKanban size={26} />} title={s.empty.title} text={s.empty.text} action={<NewProject onMade={(key) => void navigate({ to: '/board/$project', params: { project: key } })} />}>
+        <EmptyState icon={<IconLayoutKanban size={26} />} title={s.empty.title} text={s.empty.text} command="lockstep project add WEB --name 'Web site'" action={<NewProject onMade={(key) => void navigate({ to: '/board/$project', params: { project: key } })} />}>
           <div className={css.links}>
             <Link to="/agents">{s.empty.connect}</Link>
-            <Link to="/machines">{s.empty.example}</Link>
           </div>
         </EmptyState>
       </Page>

@@ -81,7 +81,7 @@ export function Columns({ board, group, info, open, judge, onDrop, say, projects
         })}
       </div>
       {groups.map((g, i) => (
-        <section key={g.id} className={g.label ? css.group : undefined} aria-label={g.name || undefined}>
+        <section key={g.id} className={g.label ? css.group : css.whole} aria-label={g.name || undefined}>
           {g.label && <h3 className={css.groupName}>{g.label}<span className={`num ${css.count}`}>{g.rows.length}</span></h3>}
           <div className={css.grid}>{board.columns.map((c) => cell(c.id, group === 'none' ? c.rows : c.rows.filter((r) => g.ids.has(r.id)), i === groups.length - 1, g.name))}</div>
         </section>

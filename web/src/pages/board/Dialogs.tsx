@@ -310,7 +310,7 @@ export function NewProject({ onMade }: { onMade: (key: string) => void }) {
     }
   };
   return (
-    <div style={{ width: 'min(380px, 100%)' }}>
+    <div style={{ width: 'min(380px, 100%)', textAlign: 'left' }}>
       <Form onSubmit={send}>
         {error !== null && <ErrorState error={error} title={s.form.createProject} />}
         <TextInput label={s.form.name} value={name} onChange={(e) => setName(e.currentTarget.value)} required />

@@ -143,7 +143,7 @@ export function useBoard(filter: BoardFilter) {
     [client, filter.project, filtered, merge, refreshAll],
   );
 
-  // Events come in bursts: the first is followed at once, the rest together, once a second.
+  // Events come in bursts: the first is followed at once, the rest together.
   const due = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   const last = useRef(0);
   const touched = useRef(new Set<string>());
@@ -165,7 +165,8 @@ export function useBoard(filter: BoardFilter) {
     if (data?.key && (!filter.project || data.key.startsWith(`${filter.project}-`))) touched.current.add(data.key);
     else if (filter.project && data?.key) return;
     if (due.current !== undefined) return;
-    const wait = Math.max(30, last.current + 1000 - Date.now());
+    // What is filtered is read again as a whole; else only what has changed is asked for.
+    const wait = Math.max(30, last.current + (filtered ? 1000 : 400) - Date.now());
     due.current = setTimeout(() => {
       due.current = undefined;
       last.current = Date.now();

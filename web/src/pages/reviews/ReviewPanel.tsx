@@ -160,7 +160,7 @@ function Loaded({ r, v, onDone, narrow }: { r: ReviewDetail; v: TaskView | undef
         )}
         {v?.task.acceptance_criteria && v.task.acceptance_criteria.length > 0 && r.kind === 'deliverable' && (
           <Part title={s.criteria} beside={<span className="dim">{s.criteriaHelp}</span>}>
-            <div className={css.criteria}>{v.task.acceptance_criteria.map((c, i) => <Checkbox key={i} label={c} />)}</div>
+            <div className={css.criteria}>{v.task.acceptance_criteria.map((c, i) => <Checkbox key={i} label={c} size="sm" />)}</div>
           </Part>
         )}
         {r.kind === 'deliverable' && pending && (
