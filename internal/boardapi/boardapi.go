@@ -71,6 +71,7 @@ type API struct {
 	quiet *health.Health
 
 	callbacks Callbacks
+	tail      tail // of the feed, for streams
 
 	mu   sync.Mutex
 	seen map[string]time.Time // when an agent's last sign of life was passed on
@@ -153,6 +154,9 @@ func (a *API) Run(ctx context.Context) error {
 		rings := a.bell.Next()
 		wait := longest
 		swept, err := a.board.Sweep(ctx, time.Now())
+		if swept.Done > 0 {
+			a.bell.Ring() // a wakeup whose back-off is over is no event
+		}
 		switch {
 		case ctx.Err() != nil:
 			return nil

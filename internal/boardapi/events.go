@@ -2,7 +2,6 @@ package boardapi
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -52,7 +51,7 @@ func (a *API) await(r *request, stopping context.Context) (any, error) {
 	defer cancel()
 	defer context.AfterFunc(stopping, cancel)()
 	for {
-		rings := a.bell.Next()
+		rings := a.bell.Of("agent/" + r.agent())
 		r.call.At = time.Now()
 		// Not within the wait's time: what is fetched counts as sent.
 		offer, err := a.fetch(r)
@@ -225,10 +224,13 @@ func (a *API) stream(w http.ResponseWriter, r *request, f filter, after int64, l
 		return
 	}
 	alive := time.Now()
-	const batch = 500
+	const (
+		batch = 500
+		apart = 25 * time.Millisecond // what happens in a burst is told at once
+	)
 	for {
 		rings := a.bell.Next()
-		list, next, err := a.board.Feed(ctx, r.call, after, batch)
+		list, next, err := a.recent(ctx, r.call, after, batch)
 		if err != nil {
 			if ctx.Err() == nil {
 				a.log.Error("the feed could not be read", "error", err)
@@ -239,14 +241,10 @@ func (a *API) stream(w http.ResponseWriter, r *request, f filter, after int64, l
 		behind := next-after >= batch
 		after = next
 		for _, e := range list {
-			if !f.passes(&e) {
+			if !f.passes(&e.Event) {
 				continue
 			}
-			data, err := json.Marshal(e)
-			if err != nil {
-				return
-			}
-			if _, err := fmt.Fprintf(w, "id: %d\nevent: %s\ndata: %s\n\n", e.Seq, e.Type, data); err != nil {
+			if _, err := w.Write(e.text); err != nil {
 				return
 			}
 			told = e.Seq
@@ -260,7 +258,7 @@ func (a *API) stream(w http.ResponseWriter, r *request, f filter, after int64, l
 		if behind {
 			continue
 		}
-		if !sleepOr(ctx, keepAlive-time.Since(alive), rings, live.Next()) {
+		if !sleep(ctx, apart, nil) || !sleepOr(ctx, keepAlive-time.Since(alive), rings, live.Next()) {
 			return
 		}
 		if time.Since(alive) >= keepAlive {

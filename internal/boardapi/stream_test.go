@@ -43,3 +43,33 @@ func TestStreamResumesAfterTenThousand(t *testing.T) {
 		t.Errorf("after %d comes %s: something was missed or is there twice", last, id)
 	}
 }
+
+// Streams read the feed together, and each tells what its own reader may hear.
+func TestStreamsTellWhatTheirReadersMayHear(t *testing.T) {
+	w := start(t)
+	for _, key := range []string{"WEB", "OPS"} {
+		w.ok("", "POST", "projects", fields{"key": key})
+	}
+	w.ok("", "POST", "agents", fields{"slug": "ada", "projects": []string{"WEB"}})
+	key, _ := w.ok("", "POST", "agents/ada/keys", nil)["key"].(string)
+	const path = "events/stream?type=task.create"
+	owner, other, agent := w.stream("", path), w.stream("", path), w.stream(key, path)
+	for i := range 20 {
+		for _, project := range []string{"WEB", "OPS"} {
+			w.ok("", "POST", "tasks", fields{"project": project, "title": fmt.Sprint(i)})
+		}
+	}
+	var all []string
+	for range 40 {
+		id, _ := owner.next()
+		if same, _ := other.next(); same != id {
+			t.Errorf("one owner's stream has %s where the other's has %s", id, same)
+		}
+		all = append(all, id)
+	}
+	for i := range 20 {
+		if id, _ := agent.next(); id != all[2*i] {
+			t.Errorf("the agent is told %s, want %s, of WEB", id, all[2*i])
+		}
+	}
+}

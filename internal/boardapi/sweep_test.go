@@ -87,3 +87,65 @@ func TestRunSweeps(t *testing.T) {
 		}
 	})
 }
+
+// An agent that waits has its task again as soon as the back-off after a failure
+// is over, and not when its poll ends.
+func TestBackOffEndsAPoll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		st := memory.New()
+		bell := feed.NewBell(&direct{Store: st})
+		api, err := boardapi.New(ctx, boardapi.Config{Store: st, Bell: bell, Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error)
+		go func() { done <- api.Run(ctx) }()
+		b := api.Board()
+		call := func(by control.Party) control.Call { return control.Call{Workspace: "local", By: by, At: time.Now()} }
+		u, err := b.User(ctx, call(control.System), "local")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.CreateProject(ctx, call(control.User(u.ID)), control.NewProject{Key: "WEB"}); err != nil {
+			t.Fatal(err)
+		}
+		a, err := b.CreateAgent(ctx, call(control.User(u.ID)), control.NewAgent{Slug: "writer", Projects: []string{"WEB"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.CreateTask(ctx, call(control.User(u.ID)), control.NewTask{Project: "WEB", Title: "T", Assignee: control.AgentParty(a.ID)}); err != nil {
+			t.Fatal(err)
+		}
+		agent := control.AgentParty(a.ID)
+		if _, err := b.Fetch(ctx, call(agent)); err != nil {
+			t.Fatal(err)
+		}
+		claim, err := b.Claim(ctx, call(agent), "WEB-1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Fail(ctx, call(agent), "WEB-1", claim.LeaseToken, control.Failure{Category: "agent", Message: "no", Retryable: true}); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		for {
+			rings := bell.Of("agent/" + a.ID)
+			o, err := b.Fetch(ctx, call(agent))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if o != nil {
+				break
+			}
+			<-rings
+		}
+		if took := time.Since(began); took < 30*time.Second || took > 31*time.Second {
+			t.Errorf("it is offered again after %v", took)
+		}
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -329,6 +329,20 @@ func (b *Board) Feed(ctx context.Context, c Call, after int64, limit int) (all [
 	return all, next, err
 }
 
+// EventsAfter reads the feed for those who keep it for others: all of it, whoever
+// may hear it. Ask Hears before anything of it is told.
+func EventsAfter(ctx context.Context, r Reader, after int64, limit int) ([]Event, error) {
+	return events(r.Events(ctx, after, limit))
+}
+
+// Hears returns what says, for as long as nothing changes, which events a caller
+// may hear of: those that Feed would list.
+func (b *Board) Hears(ctx context.Context, c Call) (func(e *Event) (bool, error), error) {
+	x := b.view(ctx, c)
+	_, err := x.everywhere()
+	return x.hears, err
+}
+
 func (x *op) audible(some []Event) (all []Event, err error) {
 	for i := range some {
 		if ok, err := x.hears(&some[i]); err != nil {

@@ -106,7 +106,7 @@ func reads(w *world, c control.Call, ref string) map[string]func() (any, error) 
 // the server itself calls.
 var others = strings.Fields(`CommentAt AcceptHandoff AddDeliverable AddDependency AnswerBlock Assign Block BudgetChanged Cancel Claim Comment
 	Connect CreateAgent CreateProject CreateRecurring CreateTask CreateTemplate CreateUser CreateWorkspace Decide DeclineHandoff Delegate DeleteRecurring
-	DeleteTask DeleteTemplate EndReview EndWait Fail Fetch In KeepAlive LeaseOf May MayConnect Newest Next NotSent OfferHandoff OverBudget Pause Progress Pushed PutBlob Queued
+	DeleteTask DeleteTemplate EndReview EndWait Fail Fetch Hears In KeepAlive LeaseOf May MayConnect Newest Next NotSent OfferHandoff OverBudget Pause Progress Pushed PutBlob Queued
 	ReadMentions Release ReleaseMentions RemoveDependency RemoveUser Reopen RequestReview Resume Retire Retry ReviewOf RunEnded SendMessage Sent SetRole Signal
 	Snooze Submit Sweep TaskOf Tell Unassign Unblock Update UpdateAgent UpdateProject UpdateRecurring UpdateTemplate UpdateUser Wake Withdraw`)
 

@@ -296,8 +296,9 @@ func (x *op) settleAgent(id string) error {
 		}
 	}
 	// Of those that wait, what is not work comes first: it may be about a task
-	// that the agent holds. With no slot left no work can go out.
-	const page = 50
+	// that the agent holds. With no slot left no work can go out, so that not much
+	// more is read than there is room for, however long the agent's queue is.
+	page := min(max(free, 0)+2, 50)
 	q := store.Prefix("wakeup", "wait/"+id+"/", page)
 	for more := true; more; {
 		waiting, err := query[Wakeup](x, q)

@@ -12,11 +12,13 @@ import (
 	"github.com/lockstep-run/lockstep/internal/store"
 )
 
-// A list goes to the records by their row, not through another index.
+// A list goes to the records by their row, not through another index. A limit is
+// ? + 0 here: into a bare ? SQLite looks when it plans a join, and then plans the
+// statement anew each time that it runs, which takes longer than running it.
 const selectRecords = `
 	SELECT k.key, r.kind, r.id, r.version, r.keys, r.data
 	FROM record_keys k CROSS JOIN records r ON r.rowid = k.row
-	WHERE k.kind = ? AND (k.key, k.id) > (?, ?) AND k.key < ? ORDER BY k.key, k.id LIMIT ?`
+	WHERE k.kind = ? AND (k.key, k.id) > (?, ?) AND k.key < ? ORDER BY k.key, k.id LIMIT ? + 0`
 
 // lastKey is above every text: SQLite puts blobs behind texts.
 var lastKey = []byte{}
@@ -69,7 +71,7 @@ func scanEvent(e *store.Event, rows *sql.Rows) (err error) {
 
 // Events lists the feed in order.
 func (s *Store) Events(ctx context.Context, after int64, limit int) ([]store.Event, error) {
-	list, err := all(ctx, s.read, scanEvent, "SELECT seq, at, type, topics, data FROM events WHERE seq > ? ORDER BY seq LIMIT ?", after, max(limit, 0))
+	list, err := all(ctx, s.read, scanEvent, "SELECT seq, at, type, topics, data FROM events WHERE seq > ? ORDER BY seq LIMIT ? + 0", after, max(limit, 0))
 	return list, wrap(err, "list events")
 }
 
@@ -80,7 +82,7 @@ func (s *Store) EventsOf(ctx context.Context, topic string, before int64, limit 
 	}
 	list, err := all(ctx, s.read, scanEvent, `
 		SELECT e.seq, e.at, e.type, e.topics, e.data FROM event_topics t CROSS JOIN events e ON e.seq = t.seq
-		WHERE t.topic = ? AND t.seq < ? ORDER BY t.seq DESC LIMIT ?`, topic, before, max(limit, 0))
+		WHERE t.topic = ? AND t.seq < ? ORDER BY t.seq DESC LIMIT ? + 0`, topic, before, max(limit, 0))
 	return list, wrap(err, "list events of %s", topic)
 }
 
