@@ -48,8 +48,9 @@ type example struct {
 		Input   any
 		Fails   string // the error that it must end with
 	}
-	name string
-	dir  fs.FS
+	Pipeline struct{ Notes string } // of two agents and a reviewer: what the first one reads
+	name     string
+	dir      fs.FS
 }
 
 // exampleMachine is a file, perhaps with values for its ${Name}s.
@@ -82,7 +83,8 @@ Each example has a configuration that says who answers for its models. With
 		Example: `  lockstep example
   lockstep example rag
   lockstep example llm-chain --config my-models.yaml
-  lockstep example saga --write ./saga`,
+  lockstep example saga --write ./saga
+  lockstep example review-gated-pipeline --unattended`,
 		Args: cobra.MaximumNArgs(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			list, _ := listExamples()
@@ -100,13 +102,16 @@ Each example has a configuration that says who answers for its models. With
 			}
 			if len(args) == 0 {
 				for _, x := range list {
-					fmt.Fprintf(e.out, "%-16s %s\n", x.name, x.Title)
+					fmt.Fprintf(e.out, "%-22s %s\n", x.name, x.Title)
 				}
 				return nil
 			}
 			i := slices.IndexFunc(list, func(x *example) bool { return x.name == args[0] })
 			if i < 0 {
 				return usageError("there is no example %.60q; lockstep example lists them", args[0])
+			}
+			if !slices.Contains(append(pipelineForms, ""), e.as) {
+				return usageError("--as is machine or board")
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
@@ -119,6 +124,8 @@ Each example has a configuration that says who answers for its models. With
 	flags.StringVar(&e.objects, "objects", "", "where the objects are, as for lockstep dev; default: with the data")
 	flags.StringVar(&e.data, "data", "", "keep everything in this `directory`; default: one that is removed afterwards")
 	flags.StringVar(&e.write, "write", "", "write the example's files into this new `directory` instead of running it")
+	flags.StringVar(&e.as, "as", "", "a pipeline as a state `machine` or on the board; default: once each")
+	flags.BoolVar(&e.unattended, "unattended", false, "a scripted reviewer decides, not you")
 	flags.IntVar(&e.rows, "rows", 0, "how many `rows` a file that is made has; default: as the example says")
 	return cmd
 }
@@ -155,6 +162,8 @@ func listExamples() ([]*example, error) {
 type exampleRun struct {
 	out                          io.Writer
 	config, objects, data, write string
+	as                           string // of a pipeline: machine, board or both
+	unattended                   bool   // a scripted reviewer decides
 	rows                         int
 }
 
@@ -194,25 +203,32 @@ func (e *exampleRun) run(ctx context.Context, x *example) error {
 	defer srv.closeSoon(ctx)
 	ctx, cancel := srv.while(ctx)
 	defer cancel()
-	err = e.play(ctx, x, newClient(srv.url), s)
+	machines, err := e.play(ctx, x, newClient(srv.url), s)
+	if err == nil && x.Pipeline.Notes != "" {
+		err = e.pipeline(ctx, x, srv, machines)
+	}
+	if err == nil && e.data != "" {
+		fmt.Fprintf(e.out, "Kept in %s: lockstep dev --data %s\n", e.data, e.data)
+	}
 	if failed := failure(ctx); failed != nil {
 		return failed
 	}
 	return err
 }
 
-// play makes what the example has and runs it.
-func (e *exampleRun) play(ctx context.Context, x *example, api *client, s settings) error {
+// play makes what the example has and runs it. It returns the ARNs of the
+// machines.
+func (e *exampleRun) play(ctx context.Context, x *example, api *client, s settings) (map[string]string, error) {
 	fmt.Fprintf(e.out, "%s\n\n", x.Title)
 	if err := e.fill(ctx, x, s); err != nil {
-		return err
+		return nil, err
 	}
 	machines := map[string]string{}
 	for _, name := range sortedKeys(x.Machines) {
 		m := x.Machines[name]
 		text, err := fs.ReadFile(x.dir, m.File)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		in := fields{"name": name, "definition": examples.Substitute(string(text), m.Set), "roleArn": "arn:aws:iam::" + s.scheme.Account + ":role/lockstep-example"}
 		var made struct {
@@ -224,19 +240,16 @@ func (e *exampleRun) play(ctx context.Context, x *example, api *client, s settin
 			err = api.call(ctx, "UpdateStateMachine", fields{"stateMachineArn": made.ARN, "definition": in["definition"]}, nil)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		machines[name] = made.ARN
 	}
 	for _, r := range x.Run {
 		if err := e.one(ctx, api, r.Machine, machines[r.Machine], r.Input, r.Fails); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	if e.data != "" {
-		fmt.Fprintf(e.out, "Kept in %s: lockstep dev --data %s\n", e.data, e.data)
-	}
-	return nil
+	return machines, nil
 }
 
 // one runs an execution and shows what came of it.
