@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
-	"slices"
 	"testing"
 	"time"
 
@@ -155,82 +154,5 @@ func TestPipelineOfAgents(t *testing.T) {
 	}
 	if len(sessions) != 2 || sessions["agent:writer:task-WEB-1"] != 2 || sessions["agent:editor:task-WEB-2"] != 1 {
 		t.Errorf("turns by session: %v", sessions)
-	}
-}
-
-// BenchmarkApproveToClaim measures, on a server with its file, how long after the
-// approval of one task the next one's agent has claimed it: woken by a hook, and
-// by a long poll.
-func BenchmarkApproveToClaim(b *testing.B) {
-	for _, way := range []string{"push", "poll"} {
-		b.Run(way, func(b *testing.B) {
-			srv, err := openServer(b.Context(), testSettings(b, b.TempDir()))
-			if err != nil {
-				b.Fatal(err)
-			}
-			b.Cleanup(func() { srv.closeSoon(context.Background()) })
-			c := &restClient{url: srv.url}
-			call := func(c *restClient, method, path string, in, out any) {
-				b.Helper()
-				if _, err := c.call(b.Context(), method, path, in, out); err != nil {
-					b.Fatalf("%s %s: %v", method, path, err)
-				}
-			}
-			call(c, "POST", "projects", fields{"key": "WEB"}, nil)
-			as := func(slug string) *restClient {
-				call(c, "POST", "agents", fields{"slug": slug, "projects": []string{"WEB"}}, nil)
-				var key struct{ Key string }
-				call(c, "POST", "agents/"+slug+"/keys", nil, &key)
-				return &restClient{url: srv.url, header: http.Header{"Authorization": {"Bearer " + key.Key}}}
-			}
-			first, second := as("first"), as("second")
-			claimed := make(chan time.Time, 1)
-			claim := func(key string) {
-				call(second, "POST", "tasks/"+key+"/claim", nil, nil)
-				claimed <- time.Now()
-			}
-			if way == "push" {
-				hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-					var wake struct{ Task struct{ Key string } }
-					if r.Method == http.MethodPost && json.NewDecoder(r.Body).Decode(&wake) == nil {
-						go claim(wake.Task.Key)
-					}
-				}))
-				b.Cleanup(hook.Close)
-				call(c, "PUT", "agents/second/connection", fields{"runtime": "http", "url": hook.URL, "allow_private": true}, nil)
-			} else {
-				ctx, cancel := context.WithCancel(b.Context())
-				done := make(chan struct{})
-				go func() {
-					defer close(done)
-					for ctx.Err() == nil {
-						var offer control.Offer
-						if _, err := second.call(ctx, "GET", "agent/next?wait=50", nil, &offer); err == nil && offer.Task != nil {
-							claim(offer.Task.Key)
-						}
-					}
-				}()
-				b.Cleanup(func() { cancel(); <-done })
-			}
-			var took []time.Duration
-			for b.Loop() {
-				var one, two control.Task
-				var lease struct {
-					Token string `json:"lease_token"`
-				}
-				var submitted control.Submitted
-				call(c, "POST", "tasks", fields{"project": "WEB", "title": "A", "assignee": "@first"}, &one)
-				call(c, "POST", "tasks", fields{"project": "WEB", "title": "B", "assignee": "@second", "depends_on": []fields{{"task": one.Key}}}, &two)
-				call(first, "POST", "tasks/"+one.Key+"/claim", nil, &lease)
-				call(first, "POST", "tasks/"+one.Key+"/submit", fields{"summary": "done", "lease_token": lease.Token}, &submitted)
-				began := time.Now()
-				call(c, "POST", "reviews/"+submitted.Review.ID+"/decision", fields{"verdict": "approve"}, nil)
-				took = append(took, (<-claimed).Sub(began))
-				call(c, "POST", "tasks/"+two.Key+"/cancel", nil, nil)
-			}
-			slices.Sort(took)
-			b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
-			b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
-		})
 	}
 }

@@ -110,6 +110,7 @@ every commit is synced to the disk. The kinds of work:
 			return json.NewEncoder(cmd.OutOrStdout()).Encode(result)
 		},
 	}
+	cmd.AddCommand(newBoardBench(), newPipelineBench())
 	cmd.Flags().StringVar(&f.work, "work", "pass10", "kind of work: "+strings.Join(workNames(), ", "))
 	cmd.Flags().IntVar(&f.executions, "executions", 10000, "how many executions to run")
 	cmd.Flags().IntVar(&f.concurrency, "concurrency", 100, "how many of them at a time")
