@@ -14,19 +14,34 @@ import (
 	"time"
 )
 
-// desk is a board under load: executions that wait for agents and reviewers,
-// and what those were promised.
+// desk is a board under load: work for agents and reviewers, made by executions
+// or on the board itself, and what agents and reviewers were promised.
 type desk struct {
 	srv     *server
 	api     *client
-	machine string
+	machine string // "": there are none, and tasks depend on each other
 
 	mu       sync.Mutex
-	verdicts map[string]string // by task: the one that was acknowledged
-	holders  map[string]string // by task: the lease of a claim that was acknowledged, until it is handed in
+	verdicts map[string]string  // by task: the one that was acknowledged
+	holders  map[string]holding // by task: the lease of a claim that was acknowledged, until it is handed in
 	broken   []string
 	claims   int
+	given    int // claims that nobody followed up: their agents have died
 }
+
+// holding is a lease as its holder knows it.
+type holding struct {
+	token   string
+	expires time.Time
+}
+
+const (
+	// leaseTime is short, so that leases run out while servers die.
+	leaseTime = 3 * time.Second
+	// lateBy is how long after its end a lease may still be there: the server may
+	// have been down, and the machine busy.
+	lateBy = 15 * time.Second
+)
 
 // rest makes a call of /api/v1 and returns its status, 0 if no answer came.
 func (d *desk) rest(ctx context.Context, method, path string, header http.Header, in, out any) (status int) {
@@ -60,8 +75,8 @@ func (d *desk) breach(format string, args ...any) {
 }
 
 type boardTask struct {
-	ID, Key, State string
-	Source         struct{ Execution string }
+	ID, Key, Title, State string
+	Source                struct{ Execution string }
 }
 
 // agent works on what it is assigned: claims and hands in, and asks again with
@@ -70,7 +85,7 @@ func (d *desk) agent(ctx context.Context, slug, name, key string, chance func(n 
 	auth := http.Header{"Authorization": {"Bearer " + key}}
 	for n := 0; ctx.Err() == nil; {
 		var page struct{ Tasks []boardTask }
-		if d.rest(ctx, "GET", "tasks?limit=20&status=assigned&assignee=@"+slug, auth, nil, &page) != 200 || len(page.Tasks) == 0 {
+		if d.rest(ctx, "GET", "tasks?limit=20&status=assigned&gate=open&assignee=@"+slug, auth, nil, &page) != 200 || len(page.Tasks) == 0 {
 			pause(ctx, 20*time.Millisecond)
 			continue
 		}
@@ -79,7 +94,8 @@ func (d *desk) agent(ctx context.Context, slug, name, key string, chance func(n 
 			with := auth.Clone()
 			with.Set("Idempotency-Key", fmt.Sprintf("%s-%d", name, n))
 			var got struct {
-				Token string `json:"lease_token"`
+				Token   string    `json:"lease_token"`
+				Expires time.Time `json:"lease_expires_at"`
 			}
 			status := 0
 			for status == 0 && ctx.Err() == nil {
@@ -90,11 +106,18 @@ func (d *desk) agent(ctx context.Context, slug, name, key string, chance func(n 
 			}
 			d.mu.Lock()
 			d.claims++
-			if other := d.holders[t.Key]; other != "" && other != got.Token {
+			if other := d.holders[t.Key]; other.token != "" && other.token != got.Token && other.expires.After(time.Now()) {
 				d.broken = append(d.broken, t.Key+" has two live leases")
 			}
-			d.holders[t.Key] = got.Token
+			d.holders[t.Key] = holding{got.Token, got.Expires}
+			dies := chance(8) == 0
+			if dies {
+				d.given++
+			}
 			d.mu.Unlock()
+			if dies {
+				continue // with the lease in its hand: another gets the task when that has run out
+			}
 			with.Set("X-Lockstep-Lease", got.Token)
 			with.Set("Idempotency-Key", fmt.Sprintf("%s-%d-submit", name, n))
 			pause(ctx, time.Duration(chance(40))*time.Millisecond)
@@ -133,17 +156,44 @@ func (d *desk) reviewer(ctx context.Context, chance func(n int) int) {
 	}
 }
 
+// inspector looks again and again whether there is a lease that should have ended.
+func (d *desk) inspector(ctx context.Context) {
+	for pause(ctx, 200*time.Millisecond) {
+		var page struct{ Tasks []boardTask }
+		if d.rest(ctx, "GET", "tasks?limit=50&status=in_progress", nil, nil, &page) != 200 {
+			continue
+		}
+		for _, t := range page.Tasks {
+			var v struct {
+				Lease struct {
+					ExpiresAt time.Time `json:"expires_at"`
+				}
+			}
+			if d.rest(ctx, "GET", "tasks/"+t.Key, nil, nil, &v) == 200 && !v.Lease.ExpiresAt.IsZero() && time.Since(v.Lease.ExpiresAt) > lateBy {
+				d.breach("%s has a lease that ran out at %s", t.Key, v.Lease.ExpiresAt)
+			}
+		}
+	}
+}
+
 // TestKillBoard kills the server at moments of chance while agents hand in and
-// reviewers decide what executions wait for: no verdict that was acknowledged is
-// lost, board and executions agree, and nobody is given a lease that another
-// holds.
+// reviewers decide: what executions wait for, and tasks of the board that depend
+// on each other. No verdict that was acknowledged is lost, the next one's work
+// begins after an approval and not otherwise, nobody is given a lease that another
+// holds, and a lease that has run out is gone, though some agents die with theirs.
 func TestKillBoard(t *testing.T) {
+	for _, form := range []string{"machine", "board"} {
+		t.Run(form, func(t *testing.T) { killBoard(t, form) })
+	}
+}
+
+func killBoard(t *testing.T, form string) {
 	ctx := testContext(t)
 	srv := newServer(t, t.TempDir())
 	if err := srv.startReady(ctx); err != nil {
 		t.Fatal(err)
 	}
-	d := &desk{srv: srv, api: newClient(srv.base), verdicts: map[string]string{}, holders: map[string]string{}}
+	d := &desk{srv: srv, api: newClient(srv.base), verdicts: map[string]string{}, holders: map[string]holding{}}
 	const agents = 3
 	var keys []string
 	must := func(method, path string, in, out any) {
@@ -152,7 +202,7 @@ func TestKillBoard(t *testing.T) {
 			t.Fatalf("%s %s: status %d", method, path, status)
 		}
 	}
-	must("POST", "projects", fields{"key": "WEB", "name": "Web", "policies": fields{"max_rework": 1000}}, nil)
+	must("POST", "projects", fields{"key": "WEB", "name": "Web", "policies": fields{"max_rework": 1000, "max_attempts": 1000, "lease": leaseTime.Seconds(), "failing_after": 1000}}, nil)
 	for i := range agents {
 		slug := fmt.Sprintf("a%d", i)
 		var made struct{ Key string }
@@ -160,12 +210,9 @@ func TestKillBoard(t *testing.T) {
 		must("POST", "agents/"+slug+"/keys", nil, &made)
 		keys = append(keys, made.Key)
 	}
-	var made struct{ StateMachineArn string }
-	if err := d.api.call(ctx, "CreateStateMachine", fields{"name": "board", "roleArn": roleARN, "definition": machine("A",
-		`"A":{"Type":"Task","Resource":"arn:aws:states:::agent:runTask.sync","HeartbeatSeconds":3600,"Parameters":{"Project":"WEB","Title":"T","Assignee.$":"$.who"},"End":true}`)}, &made); err != nil {
-		t.Fatal(err)
+	if form == "machine" {
+		d.newMachine(ctx, t)
 	}
-	d.machine = made.StateMachineArn
 
 	trouble, calm := context.WithCancel(ctx)
 	working, stop := context.WithCancel(ctx)
@@ -179,13 +226,12 @@ func TestKillBoard(t *testing.T) {
 		return chance.IntN(n)
 	}
 	starters.Go(func() {
-		for n := 0; trouble.Err() == nil; n++ {
-			in := fields{"stateMachineArn": d.machine, "name": fmt.Sprintf("x%d", n), "input": fmt.Sprintf(`{"who":"@a%d"}`, n%agents)}
-			d.api.insist(trouble, "StartExecution", in, nil)
-			if n > 20 && random(8) == 0 { // an old one, at whatever it is
-				d.api.call(trouble, "StopExecution", fields{"executionArn": strings.Replace(d.machine, "stateMachine", "execution", 1) + fmt.Sprintf(":x%d", n-random(20))}, nil)
+		for n := 0; trouble.Err() == nil && pause(trouble, 10*time.Millisecond); n++ {
+			if form == "machine" {
+				d.startOne(trouble, n, agents, random)
+			} else {
+				d.addPair(trouble, n, agents)
 			}
-			pause(trouble, 10*time.Millisecond)
 		}
 	})
 	for i, key := range keys {
@@ -195,6 +241,7 @@ func TestKillBoard(t *testing.T) {
 		}
 	}
 	workers.Go(func() { d.reviewer(working, random) })
+	workers.Go(func() { d.inspector(working) })
 
 	for range *kills {
 		if !pause(ctx, time.Duration(200+random(700))*time.Millisecond) {
@@ -207,6 +254,63 @@ func TestKillBoard(t *testing.T) {
 	}
 	calm()
 	starters.Wait()
+	done := 0
+	if form == "machine" {
+		done = d.awaitExecutions(ctx, t, stop, &workers)
+	} else {
+		done = d.awaitPairs(ctx, t, stop, &workers)
+	}
+	t.Logf("%d processes, %s; %d pieces of work, %d claims, %d agents died with theirs, %d verdicts", srv.starts.Load(), srv.restarts(), done, d.claims, d.given, len(d.verdicts))
+	if done < 20 || len(d.verdicts) == 0 || d.given == 0 {
+		t.Errorf("too little was done to show anything")
+	}
+	if len(d.broken) > 0 {
+		t.Errorf("%d promises were broken:\n%s", len(d.broken), firstOf(d.broken, 20))
+	}
+}
+
+func (d *desk) newMachine(ctx context.Context, t *testing.T) {
+	t.Helper()
+	var made struct{ StateMachineArn string }
+	if err := d.api.call(ctx, "CreateStateMachine", fields{"name": "board", "roleArn": roleARN, "definition": machine("A",
+		`"A":{"Type":"Task","Resource":"arn:aws:states:::agent:runTask.sync","HeartbeatSeconds":3600,"Parameters":{"Project":"WEB","Title":"T","Assignee.$":"$.who"},"End":true}`)}, &made); err != nil {
+		t.Fatal(err)
+	}
+	d.machine = made.StateMachineArn
+}
+
+// startOne starts an execution, and now and then stops an old one, at whatever it
+// is.
+func (d *desk) startOne(ctx context.Context, n, agents int, random func(n int) int) {
+	in := fields{"stateMachineArn": d.machine, "name": fmt.Sprintf("x%d", n), "input": fmt.Sprintf(`{"who":"@a%d"}`, n%agents)}
+	d.api.insist(ctx, "StartExecution", in, nil)
+	if n > 20 && random(8) == 0 {
+		d.api.call(ctx, "StopExecution", fields{"executionArn": strings.Replace(d.machine, "stateMachine", "execution", 1) + fmt.Sprintf(":x%d", n-random(20))}, nil)
+	}
+}
+
+// addPair makes a task that is reviewed, and one that waits for it.
+func (d *desk) addPair(ctx context.Context, n, agents int) {
+	insist := func(key string, in fields) (made boardTask, ok bool) {
+		for ctx.Err() == nil {
+			if status := d.rest(ctx, "POST", "tasks", http.Header{"Idempotency-Key": {key}}, in, &made); status != 0 {
+				return made, status == 200
+			}
+		}
+		return made, false
+	}
+	first, ok := insist(fmt.Sprintf("draft-%d", n), fields{"project": "WEB", "title": "draft", "assignee": fmt.Sprintf("@a%d", n%agents)})
+	if ok {
+		insist(fmt.Sprintf("publish-%d", n), fields{
+			"project": "WEB", "title": "publish " + first.Key, "assignee": fmt.Sprintf("@a%d", (n+1)%agents), "review_mode": "none",
+			"depends_on": []fields{{"task": first.Key}},
+		})
+	}
+}
+
+// awaitExecutions waits until all have ended, and compares them with the board.
+func (d *desk) awaitExecutions(ctx context.Context, t *testing.T, stop func(), workers *sync.WaitGroup) int {
+	t.Helper()
 	for {
 		running, err := d.api.executions(ctx, d.machine, "RUNNING")
 		if err != nil {
@@ -226,12 +330,66 @@ func TestKillBoard(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.check(ctx, t, all)
-	t.Logf("%d processes, %s; %d executions, %d claims, %d verdicts", srv.starts.Load(), srv.restarts(), len(all), d.claims, len(d.verdicts))
-	if len(all) < 20 || len(d.verdicts) == 0 {
-		t.Errorf("too little was done to show anything")
+	return len(all)
+}
+
+// awaitPairs waits until nothing can be done any more, and looks whether that is
+// what the verdicts say.
+func (d *desk) awaitPairs(ctx context.Context, t *testing.T, stop func(), workers *sync.WaitGroup) int {
+	t.Helper()
+	var drafts, seconds map[string]boardTask
+	for {
+		drafts, seconds = d.pairs(ctx, t)
+		open := ""
+		for key, draft := range drafts {
+			second, both := seconds[key]
+			if draft.State != "done" && draft.State != "failed" || draft.State == "done" && both && second.State != "done" {
+				open = key
+			}
+		}
+		if open == "" {
+			break
+		}
+		if !pause(ctx, 100*time.Millisecond) {
+			t.Fatalf("%s is %s, and what waits for it %s", open, drafts[open].State, seconds[open].State)
+		}
 	}
-	if len(d.broken) > 0 {
-		t.Errorf("%d promises were broken:\n%s", len(d.broken), firstOf(d.broken, 20))
+	stop()
+	workers.Wait()
+	for key, draft := range drafts {
+		if want := map[string]string{"approve": "done", "reject": "failed"}[d.verdicts[key]]; want != "" && want != draft.State {
+			d.breach("%s was acknowledged for %s, which is %s", d.verdicts[key], key, draft.State)
+		}
+		if second, both := seconds[key]; both && draft.State == "failed" && second.State != "assigned" {
+			d.breach("%s was rejected, and what waits for it is %s", key, second.State)
+		}
+	}
+	return len(drafts)
+}
+
+// pairs reads all tasks: those that are reviewed, and by the key of what they wait
+// for, the others.
+func (d *desk) pairs(ctx context.Context, t *testing.T) (drafts, seconds map[string]boardTask) {
+	t.Helper()
+	drafts, seconds = map[string]boardTask{}, map[string]boardTask{}
+	for cursor := ""; ; {
+		var page struct {
+			Tasks []boardTask
+			Next  string `json:"next_cursor"`
+		}
+		if status := d.rest(ctx, "GET", "tasks?limit=200&project=WEB&cursor="+cursor, nil, nil, &page); status != 200 {
+			t.Fatalf("list the tasks: status %d", status)
+		}
+		for _, it := range page.Tasks {
+			if of, second := strings.CutPrefix(it.Title, "publish "); second {
+				seconds[of] = it
+			} else {
+				drafts[it.Key] = it
+			}
+		}
+		if cursor = page.Next; cursor == "" {
+			return drafts, seconds
+		}
 	}
 }
 
