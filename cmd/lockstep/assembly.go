@@ -501,6 +501,7 @@ func (a *assembly) routes(stopping context.Context) (*http.ServeMux, error) {
 	a.srv.auth.Register(mux)
 	mux.Handle("/mcp", rest.Local(a.agentDoor(stopping)))
 	a.views.Register(mux)
+	a.registerCatalogue(mux)
 	for _, path := range fn.Paths {
 		mux.Handle(path, endFunctionPollsWith(stopping, withKeyOfFunctions(a.functions)))
 	}

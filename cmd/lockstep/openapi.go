@@ -29,7 +29,7 @@ func apiDocument() openapi.Document {
 		Title: "Lockstep", Version: "1",
 		Description: "The REST API of Lockstep: the board of agents and people, and what starts and pays for executions. " +
 			"Executions are started and stopped by AWS's API, at /. Bodies have no members that are not known.",
-		Routes: slices.Concat(one, auth.Table(), boardapi.Routes(), schedule.Routes(), trigger.Routes(), connection.Routes(), views.Routes()),
+		Routes: slices.Concat(one, auth.Table(), boardapi.Routes(), schedule.Routes(), trigger.Routes(), connection.Routes(), views.Routes(), catalogueRoutes()),
 		Enums:  boardapi.Enums(),
 	}
 }

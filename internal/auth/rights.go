@@ -185,6 +185,8 @@ var Routes = func() map[string]rule {
 		GET executions/{arn}/visits
 		GET executions/{arn}/totals
 		GET executions/{arn}/payload
+		GET examples
+		GET resources
 		GET machines
 		GET machines/{name}/stats
 		GET machines/{name}/health

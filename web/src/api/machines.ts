@@ -192,6 +192,8 @@ export interface Example {
   description: string;
   definition: string;
   input: unknown;
+  /** Activities to be made first. */
+  activities?: string[];
   needs: string[];
 }
 

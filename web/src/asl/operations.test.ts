@@ -6,7 +6,7 @@ import { beginHistory, record, redo, undo } from './history.ts';
 import { allNames, locate, namesIn, readMachine, type Machine } from './machine.ts';
 import * as op from './operations.ts';
 import { pieces } from './palette.ts';
-import { applyPatches, Patcher } from './patch.ts';
+import { applyPatches, format, Patcher } from './patch.ts';
 
 const root = join(import.meta.dirname, '../../..');
 
@@ -279,6 +279,14 @@ describe('edits', () => {
     expect(locate(m, '/States/Each~1one#1/ItemProcessor/States/Both/Branches[0]/States/L/Retry[0]/MaxAttempts')).toMatchObject({ state: 'Each/one#1#0/Both#0/L', line: 9 });
     expect(locate(m, '/States/Each/one#1/Items')).toMatchObject({ state: 'Each/one#1', line: 6 });
     expect(locate(m, '/nowhere')).toMatchObject({ line: 1 });
+  });
+
+  test('formatting changes only the spaces', () => {
+    for (const text of oddities) {
+      expect(JSON.parse(format(text))).toEqual(JSON.parse(text));
+      expect(format(format(text))).toBe(format(text));
+    }
+    expect(format(oddities[1]!)).toContain('"n": 1.50e+3');
   });
 
   test('what is typed at one go is undone at one go', () => {

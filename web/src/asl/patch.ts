@@ -240,3 +240,28 @@ export function difference(before: string, after: string): Patch | null {
   }
   return { from, to, insert: after.slice(from, end) };
 }
+
+/** JSON with each member on a line of its own; strings and numbers stay as they are written. */
+export function format(text: string, unit = '  '): string {
+  const write = (n: JsonNode, indent: string): string => {
+    if (n.kind !== 'object' && n.kind !== 'array') return text.slice(n.from, n.to);
+    const inner = indent + unit;
+    const parts = n.kind === 'object' ? n.members.map((m) => `${text.slice(m.key.from, m.key.to)}: ${write(m.value, inner)}`) : n.items.map((x) => write(x, inner));
+    const [open, close] = n.kind === 'object' ? ['{', '}'] : ['[', ']'];
+    if (parts.length === 0) return open + close;
+    const flat = `[${parts.join(', ')}]`;
+    if (n.kind === 'array' && n.items.every((x) => x.kind !== 'object' && x.kind !== 'array') && flat.length < 80) return flat;
+    return `${open}\n${parts.map((x) => inner + x).join(',\n')}\n${indent}${close}`;
+  };
+  return `${write(parseJson(text), '')}\n`;
+}
+
+/** The text itself, or formatted where it is all on one line. */
+export function readable(text: string): string {
+  if (text.trim().includes('\n')) return text;
+  try {
+    return format(text);
+  } catch {
+    return text;
+  }
+}

@@ -83,6 +83,7 @@ function Inner({ definition, scope, label, status, walked, selected, onSelect, f
   const flow = useReactFlow();
   const laid = useLayout(definition, scope, collapsed);
   const ready = useStore((s) => s.width > 0 && s.height > 0);
+  const unzoom = useStore((s) => (edit ? Math.ceil(10 / s.transform[2]) / 10 : 1));
   const layout = laid.data;
 
   const toggle = useCallback((id: string) => {
@@ -151,7 +152,7 @@ function Inner({ definition, scope, label, status, walked, selected, onSelect, f
   ]);
 
   return (
-    <div ref={frame} className={css.frame} role="group" aria-label={label} data-many={(layout?.nodes.length ?? 0) > 150 || undefined}>
+    <div ref={frame} className={css.frame} style={edit ? ({ '--unzoom': unzoom } as React.CSSProperties) : undefined} role="group" aria-label={label} data-many={(layout?.nodes.length ?? 0) > 150 || undefined}>
       {laid.isError && <div className={css.problem}><ErrorState error={laid.error} retry={() => void laid.refetch()} /></div>}
       {layout && (
         <ReactFlow
@@ -314,7 +315,7 @@ const LaidEdgeView = memo(function LaidEdgeView({ id, data }: EdgeProps) {
       <path d={`M${x2 - 4},${y2 - 7} L${x2},${y2 - 1} L${x2 + 4},${y2 - 7}`} className={css.arrow} data-kind={edge.kind} data-walked={walked || undefined} />
       {!far && (edge.label && edge.labelAt || edit) && (
         <EdgeLabelRenderer>
-          <div className={css.onEdge} style={{ transform: `translate(-50%, -50%) translate(${at[0]}px, ${at[1]}px)`, zIndex: edge.depth * 2 + 3 }}>
+          <div className={css.onEdge} data-edit={edit ? true : undefined} style={{ transform: `translate(-50%, -50%) translate(${at[0]}px, ${at[1]}px)`, zIndex: edge.depth * 2 + 3 }}>
             {edge.label && edge.labelAt && <div className={css.edgeLabel} data-kind={edge.kind} title={edge.label}>{edge.label}</div>}
             {edit?.onEdge(edge, index)}
           </div>

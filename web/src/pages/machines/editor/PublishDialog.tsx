@@ -4,6 +4,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { aws, type MachineDetail, type MachineType } from '../../../api/aws.ts';
 import { usualRole, versionOf } from '../../../api/machines.ts';
+import { readable } from '../../../asl/patch.ts';
 import { DiffView, ErrorState } from '../../../kit/index.ts';
 import { common } from '../../../strings/index.ts';
 import { editor as t } from '../../../strings/machines.ts';
@@ -85,7 +86,7 @@ export function PublishDialog({ name, type, text, base, errors, onClose, onPubli
             </Group>
           </Alert>
         )}
-        <DiffView before={(theirs ?? base)?.definition ?? ''} after={text} label={t.publishTitle(name)} beforeLabel={t.before} afterLabel={t.after} />
+        <DiffView before={readable((theirs ?? base)?.definition ?? '')} after={readable(text)} label={t.publishTitle(name)} beforeLabel={t.before} afterLabel={t.after} />
         <Textarea label={t.description} description={t.descriptionText} value={description} onChange={(e) => setDescription(e.currentTarget.value)} maxLength={256} autosize minRows={1} data-autofocus />
         {publish.isError && <ErrorState error={publish.error} title={t.refused} />}
         <Group justify="flex-end">

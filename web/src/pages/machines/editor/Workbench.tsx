@@ -11,6 +11,7 @@ import { copyText } from '../../../app/clipboard.ts';
 import { useShortcuts } from '../../../app/keys.ts';
 import { Page } from '../../../app/Page.tsx';
 import * as op from '../../../asl/operations.ts';
+import { format } from '../../../asl/patch.ts';
 import { pieces as piecesOf, shortResource, usualResources } from '../../../asl/palette.ts';
 import { hash } from '../../../graph/useLayout.ts';
 import { formatTime } from '../../../kit/index.ts';
@@ -243,6 +244,7 @@ export function Workbench({ name: given, base: first }: { name: string; base: Ma
       <Tooltip label={t.undo}><ActionIcon onClick={editor.undo} disabled={!editor.canUndo} aria-label={t.undo}><IconArrowBackUp size={17} /></ActionIcon></Tooltip>
       <Tooltip label={t.redo}><ActionIcon onClick={editor.redo} disabled={!editor.canRedo} aria-label={t.redo}><IconArrowForwardUp size={17} /></ActionIcon></Tooltip>
       <Tooltip label={t.machineForm}><ActionIcon onClick={() => { setSettings(!settings || place !== undefined); select(undefined); }} aria-label={t.machineForm} aria-pressed={settings && !place}><IconSettings size={17} /></ActionIcon></Tooltip>
+      {showCode && <Tooltip label={t.formatText}><Button variant="default" disabled={editor.broken !== undefined} onClick={() => editor.apply({ text: format(editor.text), patches: [] })}>{t.format}</Button></Tooltip>}
       <SegmentedControl aria-label={t.view} value={view} onChange={(v) => setView(v as View)} data={(small ? (['canvas', 'code'] as const) : (['canvas', 'split', 'code'] as const)).map((v) => ({ value: v, label: t.views[v] }))} />
       <Button onClick={publish} disabled={(base !== undefined && !changed) || editor.broken !== undefined}>{t.publish}</Button>
     </div>
@@ -264,7 +266,7 @@ export function Workbench({ name: given, base: first }: { name: string; base: Ma
             </div>
           )}
           {found && (
-            <Alert className={css.notice!} color="accent" variant="light" withCloseButton closeButtonLabel={machines.open} onClose={() => setFound(null)}>
+            <Alert className={css.notice!} color="accent" variant="light" withCloseButton closeButtonLabel={t.dismiss} onClose={() => setFound(null)}>
               <span className={css.lineOf}>
                 {t.draftFound(formatTime(found.at))}
                 <Button variant="subtle" onClick={() => { editor.begin(published); writeDraft(draftName, null); setFound(null); }}>{t.discard}</Button>
