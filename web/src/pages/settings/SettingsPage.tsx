@@ -22,7 +22,7 @@ export function SettingsPage() {
   const rights = useRights();
   const you = ['you', ...(rights.dev ? [] : ['sessions']), 'appearance', 'notifications', 'keys'];
   const workspace = [...(rights.dev ? [] : ['users']), 'projects', 'templates', 'recurring', ...(rights.manages ? ['webhooks'] : [])];
-  const shown = section && parts[section] ? section : 'you';
+  const shown = section && [...you, ...workspace].includes(section) ? section : 'you';
   const Shown = parts[shown]!;
   return (
     <Page title={t.title}>
