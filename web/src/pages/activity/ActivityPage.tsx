@@ -1,4 +1,4 @@
-import { Button } from '@mantine/core';
+import { Button, Switch } from '@mantine/core';
 import { IconActivity } from '@tabler/icons-react';
 import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
@@ -12,12 +12,14 @@ import { common } from '../../strings/index.ts';
 import { activity as t } from '../../strings/ops.ts';
 import css from './activity.module.css';
 
+/** What people want to know of; the rest is bookkeeping: wakeups, runs, statuses, usage. */
+const usual = 'task.*,review.*,comment.*,deliverable.*,handoff.*,project.*,budget.*,recurring.made,agent.created,agent.updated,agent.connected,agent.message,agent.stalled,agent.paused,agent.resumed,agent.retired,agent.quiet_failure,agent.quiet_failure_over,wakeup.failed';
 const kinds = ['task.*', 'review.*', 'comment.*', 'attempt.*', 'agent.*', 'wakeup.*', 'usage.recorded', 'deliverable.*', 'budget.*', 'project.*'];
 type Event = Happening & { agent?: string };
 
 /** What happened, for a project, an agent or a task; what is new gathers above the list. */
 export function ActivityPage() {
-  const search = useSearch({ strict: false }) as { q?: string };
+  const search = useSearch({ strict: false }) as { q?: string; all?: string };
   const navigate = useNavigate();
   const client = useQueryClient();
   const people = usePeople();
@@ -26,7 +28,7 @@ export function ActivityPage() {
   const [fresh, setFresh] = useState(0);
   const terms = parseFilter(search.q ?? '');
   const of = (name: string) => terms.filter((x) => x.name === name).map((x) => x.value);
-  const asked = { project: of('project')[0], agent: of('agent')[0], task: of('task')[0], type: of('type').join(',') || undefined };
+  const asked = { project: of('project')[0], agent: of('agent')[0], task: of('task')[0], type: of('type').join(',') || (search.all ? undefined : usual) };
   const key = JSON.stringify(asked);
   const list = useInfiniteQuery({
     queryKey: ['feed', key],
@@ -45,8 +47,9 @@ export function ActivityPage() {
     if (e.type !== 'resync') setFresh((n) => n + 1);
   });
   const events = (list.data?.pages ?? []).flatMap((p) => p.events);
-  const set = (q: string | undefined) => void navigate({ to: '/activity', search: { q: q || undefined }, replace: true });
-  const name = (e: Event) => people.of(e.by);
+  const set = (q: string | undefined) => void navigate({ to: '/activity', search: { ...search, q: q || undefined }, replace: true });
+  // Who does it: of a wakeup or a status it is the agent's, whoever caused it.
+  const name = (e: Event) => people.of(e.agent && /^(wakeup\.|agent\.(status|stalled|connected))/.test(e.type) ? `agent:${e.agent}` : e.by);
 
   let day = '';
   return (
@@ -61,7 +64,11 @@ export function ActivityPage() {
           { name: 'type', label: t.filters.type, values: kinds },
         ]}
       />
-      <div className={css.bar}>{fresh > 0 && <Button variant="light" size="compact-sm" onClick={() => void client.resetQueries({ queryKey: ['feed', key] })}>{t.newEvents(fresh)}</Button>}</div>
+      <div className={css.bar}>
+        <Switch label={t.everything} checked={!!search.all} onChange={(e) => void navigate({ to: '/activity', search: { ...search, all: e.currentTarget.checked ? '1' : undefined }, replace: true })} />
+        <span style={{ flex: 1 }} />
+        {fresh > 0 && <Button variant="light" size="compact-sm" onClick={() => void client.resetQueries({ queryKey: ['feed', key] })}>{t.newEvents(fresh)}</Button>}
+      </div>
       {list.isError ? (
         <ErrorState error={list.error} retry={() => void list.refetch()} />
       ) : list.isSuccess && events.length === 0 ? (
@@ -73,7 +80,8 @@ export function ActivityPage() {
             const heading = today !== day ? today : undefined;
             day = today;
             const who = name(e);
-            const about = e.agent && e.by !== `agent:${e.agent}` ? people.of(`agent:${e.agent}`) : undefined;
+            const it = e.agent ? people.of(`agent:${e.agent}`) : undefined;
+            const about = it && it.name !== who.name ? it : undefined;
             const detail = detailOf(e);
             return (
               <li key={e.seq} className={css.item} data-heading={heading ? true : undefined}>
@@ -112,5 +120,5 @@ export function detailOf(e: Happening): string {
   const d = e.data ?? {};
   const text = (name: string) => (typeof d[name] === 'string' ? (d[name] as string) : '');
   if (e.type === 'agent.status') return `${text('from')} → ${text('to')}`;
-  return [text('note') || text('message') || text('reason') || text('title') || text('name') || text('hindrance'), e.type === 'attempt.ended' ? text('status') : ''].filter(Boolean).join(' · ');
+  return [text('note') || (e.type === 'agent.message' ? '' : text('message')) || text('reason') || text('title') || text('name') || text('hindrance'), e.type === 'attempt.ended' ? text('status') : ''].filter(Boolean).join(' · ');
 }
