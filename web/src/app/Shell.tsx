@@ -1,7 +1,7 @@
 import { ActionIcon, Drawer, Indicator, Popover, SegmentedControl, Tooltip, UnstyledButton, useComputedColorScheme, useMantineColorScheme } from '@mantine/core';
 import { useDisclosure, useLocalStorage, useMediaQuery } from '@mantine/hooks';
 import { notifications } from '@mantine/notifications';
-import { IconBell, IconKeyboard, IconLayoutSidebarLeftCollapse, IconLayoutSidebarLeftExpand, IconLogout, IconMenu2, IconSearch, IconUserCircle } from '@tabler/icons-react';
+import { IconChecklist, IconKeyboard, IconLayoutSidebarLeftCollapse, IconLayoutSidebarLeftExpand, IconLogout, IconMenu2, IconSearch, IconUserCircle } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { Link, Outlet, useNavigate, useRouter, useRouterState } from '@tanstack/react-router';
 import { Suspense, useEffect, useState } from 'react';
@@ -15,6 +15,7 @@ import { onServer } from './base.ts';
 import { copyText } from './clipboard.ts';
 import { useShortcuts, type Shortcut } from './keys.ts';
 import { Mark } from './Mark.tsx';
+import { NotificationBell } from './Notifications.tsx';
 import { placeToGo, places, rememberPlace, sections, type Place } from './nav.ts';
 import { Palette, openPalette } from './Palette.tsx';
 import { ShortcutSheet } from './ShortcutSheet.tsx';
@@ -82,6 +83,7 @@ function Inside() {
         <div className={css.right}>
           <LiveChip />
           <ReviewBell />
+          <NotificationBell />
           <UserMenu openSheet={() => setSheet(true)} />
         </div>
       </header>
@@ -184,7 +186,7 @@ function ReviewBell() {
     <Tooltip label={shell.reviewsWaiting(count)}>
       <Indicator disabled={count === 0} label={count > 99 ? '99+' : count} size={15} offset={5} color="var(--ls-person)" classNames={{ indicator: css.bellCount! }}>
         <ActionIcon component={Link} to="/reviews" aria-label={shell.reviewsWaiting(count)} size={32}>
-          <IconBell size={18} stroke={1.7} />
+          <IconChecklist size={18} stroke={1.7} />
         </ActionIcon>
       </Indicator>
     </Tooltip>

@@ -58,6 +58,14 @@ const tree = root.addChildren([
     page('/maprun/$id', mapruns, 'MapRunPage'),
     page('/board', board, 'BoardPage'),
     page('/board/$project', board, 'BoardPage'),
+    // What notifications and kits link to.
+    createRoute({
+      getParentRoute: () => inside,
+      path: '/tasks/$key',
+      beforeLoad: ({ params }) => {
+        throw redirect({ to: '/board/$project', params: { project: params.key.split('-')[0]! }, search: { task: params.key } as never });
+      },
+    }),
     page('/reviews', reviews, 'ReviewsPage'),
     page('/reviews/$id', reviews, 'ReviewsPage'),
     page('/agents', agents, 'AgentsPage'),

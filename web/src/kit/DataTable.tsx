@@ -201,7 +201,7 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
             </Tooltip>
           </Menu.Target>
           <Menu.Dropdown>
-            {props.columns.filter((c) => !c.always).map((c) => {
+            {props.columns.filter((c) => !c.always && c.label !== '').map((c) => {
               const on = settings.columns[c.id] ?? !c.hidden;
               return (
                 <Menu.Item key={c.id} role="menuitemcheckbox" aria-checked={on} leftSection={<Checkbox.Indicator size="xs" checked={on} />} onClick={() => setSettings({ ...settings, columns: { ...settings.columns, [c.id]: !on } })}>
@@ -247,7 +247,7 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
                           {by && (sort.descending ? <IconArrowDown size={13} aria-hidden="true" /> : <IconArrowUp size={13} aria-hidden="true" />)}
                         </button>
                       ) : (
-                        c.label
+                        c.label || <span className="sr-only">{kit.actions}</span>
                       )}
                     </th>
                   );

@@ -24,6 +24,7 @@ export { Markdown } from './Markdown.tsx';
 export { MentionInput, type Mentionable } from './MentionInput.tsx';
 export { Money } from './Money.tsx';
 export { Facts, Panel } from './Panel.tsx';
+export { SideNav } from './SideNav.tsx';
 export { Sparkline } from './Sparkline.tsx';
 export { StackedBars, type Series, type StackedBar } from './StackedBars.tsx';
 export { Swimlane, type Lane, type LaneSegment } from './Swimlane.tsx';

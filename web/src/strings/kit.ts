@@ -61,6 +61,7 @@ export const kit = {
   items: (n: number) => (n === 1 ? '1 item' : `${n} items`),
   keysIn: (n: number) => (n === 1 ? '1 key' : `${n} keys`),
   columns: 'Columns',
+  actions: 'Actions',
   density: 'Compact rows',
   selectAll: 'Select all rows',
   selectRow: (name: string) => `Select ${name}`,

@@ -11,17 +11,17 @@ const apart = 1000;
 export const staleBy: readonly (readonly [prefix: string, keys: readonly string[]])[] = [
   ['execution.', ['executions', 'execution', 'machines']],
   ['maprun.', ['mapruns', 'maprun']],
-  ['task.', ['tasks', 'task', 'activity', 'reviews', 'agents', 'agent']],
-  ['review.', ['reviews', 'review', 'tasks', 'task', 'activity']],
+  ['task.', ['tasks', 'task', 'activity', 'reviews', 'agents', 'agent', 'notifications']],
+  ['review.', ['reviews', 'review', 'tasks', 'task', 'activity', 'notifications']],
   ['deliverable.', ['task', 'review']],
   ['comment.', ['task', 'review', 'activity']],
   ['attempt.', ['task', 'agents', 'agent']],
   ['wakeup.', ['task', 'agent']],
-  ['agent.', ['agents', 'agent', 'activity']],
+  ['agent.', ['agents', 'agent', 'activity', 'notifications']],
   ['handoff.', ['task', 'tasks', 'activity']],
   ['project.', ['projects']],
   ['usage.', ['costs', 'agents']],
-  ['budget.', ['budgets', 'costs', 'agents']],
+  ['budget.', ['budgets', 'costs', 'agents', 'notifications']],
   ['notification.', ['notifications']],
 ];
 

@@ -44,7 +44,7 @@ export function Budgets() {
         rows={budgets.data ?? []}
         rowId={(b) => b.id}
         loading={budgets.isPending}
-        toolbar={<><span className="dim">{t.text}</span><span style={{ flex: 1 }} />{(budgets.data ?? []).length > 0 && add}</>}
+        toolbar={<div className={css.toolbar}><span className="dim">{t.text}</span><span style={{ flex: 1 }} />{(budgets.data ?? []).length > 0 && add}</div>}
         empty={<EmptyState title={t.emptyTitle} text={t.emptyText} action={add} command="lockstep budget set writer-daily --agent writer --window day --hard 5.00" />}
         {...(rights.manages ? { onOpen: setEditing } : {})}
         columns={[

@@ -45,12 +45,12 @@ export function Prices() {
         rowId={(m) => `${m.provider}/${m.id}/${m.source}`}
         loading={prices.isPending}
         toolbar={
-          <>
+          <div className={css.toolbar}>
             <TextInput aria-label={t.search} placeholder={t.search} value={search.model ?? ''} onChange={(e) => find(e.currentTarget.value)} style={{ width: 240 }} />
             <span style={{ flex: 1 }} />
             {rights.manages && <Button variant="default" onClick={() => setAsking(true)}>{t.reprice}</Button>}
             {rights.manages && <Button leftSection={<IconPlus size={14} />} onClick={() => setEditing('new')}>{t.add}</Button>}
-          </>
+          </div>
         }
         empty={<NoMatch clear={() => find(undefined)} />}
         {...(rights.manages ? { onOpen: setEditing } : {})}
@@ -60,8 +60,8 @@ export function Prices() {
           ...parts.map((p) => ({ id: p, label: labels[p], align: 'right' as const, width: '120px', cell: (m: Model) => <Money nano={current(m)?.rates[p]} /> })),
           { id: 'from', label: t.from, width: '120px', hidden: true, cell: (m) => (current(m)?.from.startsWith('0001') ? '–' : formatTime(current(m)?.from ?? '')) },
           { id: 'tiers', label: t.tiers, width: '140px', hidden: true, cell: (m) => (current(m)?.tiers?.length ? t.tiers : '–') },
-          { id: 'source', label: t.source, width: '190px', cell: (m) => (m.source === ownPrices ? <StatusBadge status="assigned" label={t.own} size="sm" /> : <span title={m.source} className="dim">{m.source.replace(/^https?:\/\//, '')}</span>) },
-          ...(rights.manages ? [{ id: 'do', label: t.override, align: 'right' as const, width: '100px', cell: (m: Model) => <Button size="compact-xs" variant="default" onClick={() => setEditing(m)} aria-label={`${t.override} ${m.id}`}>{m.source === ownPrices ? common.edit : t.override}</Button> }] : []),
+          { id: 'source', label: t.source, width: '170px', cell: (m) => (m.source === ownPrices ? <StatusBadge status="assigned" label={t.own} size="sm" /> : <span title={m.source} className="dim truncate" style={{ display: 'block', maxWidth: 150 }}>{m.source.replace(/^https?:\/\//, '')}</span>) },
+          ...(rights.manages ? [{ id: 'do', label: t.override, align: 'right' as const, width: '100px', cell: (m: Model) => <Button size="compact-xs" variant="default" onClick={() => setEditing(m)} aria-label={`${m.source === ownPrices ? common.edit : t.override} ${m.id}`}>{m.source === ownPrices ? common.edit : t.override}</Button> }] : []),
         ]}
       />
       {editing && <Override {...(editing === 'new' ? {} : { model: editing })} all={prices.data ?? []} onClose={() => setEditing(undefined)} />}
