@@ -64,6 +64,41 @@ export default {
       },
     },
     {
+      name: 'two executions of the list are compared',
+      async run({ open }) {
+        const page = await open('/executions');
+        for (const name of ['shop-1', 'shop-2']) await page.getByRole('checkbox', { name: `Select ${name}`, exact: true }).click();
+        await page.getByRole('link', { name: 'Compare', exact: true }).click();
+        await page.getByText('5 of 5 visits differ').waitFor();
+      },
+    },
+    {
+      name: 'a new execution begins where an old one was, and is tied to it',
+      async run({ open, look, seeded }) {
+        const page = await open(`/executions/${encodeURIComponent(seeded.good)}?state=Charge`);
+        await page.getByRole('button', { name: 'New from here' }).click();
+        const dialog = page.getByRole('dialog', { name: 'New execution of shop' });
+        await dialog.getByText('What is not carried over').waitFor();
+        const input = dialog.getByRole('textbox', { name: 'Input of the state' });
+        await input.getByText('"customer"').waitFor();
+        await dialog.getByRole('textbox', { name: 'Name' }).fill('shop-1c');
+        await look(page, 'fork');
+        await input.click();
+        await page.keyboard.press('ControlOrMeta+a');
+        await page.keyboard.insertText('{"total": 1, "customer": "Lin"}');
+        await dialog.getByRole('button', { name: 'Start' }).click();
+        await page.getByRole('heading', { level: 1, name: 'shop-1c' }).waitFor();
+        await page.getByText('from “Charge”').waitFor();
+        await look(page, 'fork-made');
+        await page.getByRole('link', { name: 'Compare', exact: true }).click();
+        await page.getByRole('heading', { level: 1, name: 'Compare executions' }).waitFor();
+        const dark = await open(`/executions/${encodeURIComponent(seeded.good)}?state=Charge`, { theme: 'dark' });
+        await dark.getByRole('button', { name: 'New from here' }).click();
+        await dark.getByRole('dialog').getByRole('textbox', { name: 'Input of the state' }).getByText('"customer"').waitFor();
+        await look(dark, 'fork');
+      },
+    },
+    {
       name: 'without two, it offers to choose them',
       async run({ open, look }) {
         const page = await open('/executions/compare');
