@@ -1,4 +1,4 @@
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Outlet, redirect, type RouteComponent } from '@tanstack/react-router';
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Outlet, type RouteComponent } from '@tanstack/react-router';
 import { basePath } from './base.ts';
 import { Crashed, Missing } from './Missing.tsx';
 import { Shell } from './Shell.tsx';
@@ -29,6 +29,7 @@ const machines = () => import('../pages/machines/index.ts');
 const executions = () => import('../pages/executions/index.ts');
 const teststate = () => import('../pages/teststate/index.ts');
 const compare = () => import('../pages/compare/index.ts');
+const home = () => import('../pages/home/index.ts');
 const mapruns = () => import('../pages/mapruns/index.ts');
 const board = () => import('../pages/board/index.ts');
 const reviews = () => import('../pages/reviews/index.ts');
@@ -40,13 +41,7 @@ const entry = () => import('../pages/entry/index.ts');
 
 const tree = root.addChildren([
   inside.addChildren([
-    createRoute({
-      getParentRoute: () => inside,
-      path: '/',
-      beforeLoad: () => {
-        throw redirect({ to: '/machines' });
-      },
-    }),
+    page('/', home, 'HomePage'),
     page('/machines', machines, 'MachinesPage'),
     page('/machines/new', machines, 'NewMachinePage'),
     page('/machines/$name', machines, 'MachinePage'),

@@ -1,5 +1,6 @@
 export const compare = {
   title: 'Compare executions',
+  action: 'Compare',
   compareWith: 'Compare with…',
   group: 'Compare',
   choose: 'Choose two executions',

@@ -28,4 +28,5 @@ export const fork = {
   at: (state: string) => `from “${state}”`,
   forks: 'Forks',
   compare: 'Compare',
+  test: 'Test this state',
 };

@@ -94,6 +94,7 @@ export const teststate = {
   saveText: 'What came of the last test is what is expected from now on.',
   runAll: 'Run all',
   export: 'Export for lockstep test',
+  actions: 'Actions',
   load: 'Load',
   remove: 'Delete',
   removed: (name: string) => `Deleted ${name}`,

@@ -19,6 +19,8 @@ import { executions as t } from '../../strings/executions.ts';
 import { RedriveDialog, StartDialog, StopDialog } from './dialogs.tsx';
 import { interesting, iterationsOf, nodeStatuses, shownStatus, timelineRows, walkedEdges } from './derive.ts';
 import { EventsTable } from './EventsTable.tsx';
+import { CompareWith } from '../compare/CompareLink.tsx';
+import { ForkFacts } from '../fork/Fork.tsx';
 import css from './ExecutionPage.module.css';
 import { mostVisits, useVisits } from './useVisits.ts';
 import { VisitInspector, type InspectorTab } from './VisitInspector.tsx';
@@ -128,6 +130,7 @@ function Loaded({ execution: x }: { execution: ExecutionView }) {
             <Menu.Dropdown>
               <Menu.Item leftSection={<IconCopy size={15} />} onClick={() => void copyText(x.arn)}>{t.copyArn}</Menu.Item>
               <Menu.Item leftSection={<IconDownload size={15} />} onClick={exported}>{t.export}</Menu.Item>
+              <CompareWith arn={x.arn} />
             </Menu.Dropdown>
           </Menu>
         </>
@@ -221,7 +224,7 @@ function Facts({ execution: x }: { execution: ExecutionView }) {
       {x.redrives > 0 && <Fact label={t.redrive}>{t.redriven(x.redrives)}</Fact>}
       {x.map_run && <Fact label={t.mapRun}><Link to="/maprun/$id" params={{ id: x.map_run }}>{t.openMapRun}</Link></Fact>}
       {x.parent_execution && <Fact label={t.parent}><Link to="/executions/$id" params={{ id: x.parent_execution }}>{x.parent_execution.split(':').at(-1)}</Link></Fact>}
-      {x.fork_of && <Fact label={t.forkOf}><Link to="/executions/$id" params={{ id: x.fork_of.arn }}>{x.fork_of.arn.split(':').at(-1)}</Link></Fact>}
+      <ForkFacts execution={x} className={css.fact} />
       {x.children.length > 0 && (
         <Fact label={t.children}>
           {x.children.slice(0, 3).map((c) => <Link key={c.arn} to="/executions/$id" params={{ id: c.arn }}>{c.arn.split(':').at(-1)}</Link>)}

@@ -13,6 +13,7 @@ import {
 } from '../../kit/index.ts';
 import { common, kit } from '../../strings/index.ts';
 import { executions as t } from '../../strings/executions.ts';
+import { CompareSelected } from '../compare/CompareLink.tsx';
 import { BulkDialog } from './BulkDialog.tsx';
 import css from './ExecutionsPage.module.css';
 import { toSearch } from './filter.ts';
@@ -139,6 +140,7 @@ export function ExecutionsPage() {
               <>
                 <Button variant="default" leftSection={<IconPlayerStop size={14} />} onClick={() => setDialog('stop')}>{t.stop}</Button>
                 <Button variant="default" leftSection={<IconArrowForwardUp size={14} />} onClick={() => setDialog('redrive')}>{t.redrive}</Button>
+                <CompareSelected arns={chosen.map((x) => x.arn)} />
               </>
             }
             toolbar={<FilterBar value={q} onChange={(v) => change({ q: v })} fields={fields} placeholder={t.filterHelp} />}

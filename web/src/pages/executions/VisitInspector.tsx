@@ -9,6 +9,7 @@ import { allStates, parseDefinition } from '../../graph/definition.ts';
 import { CellGrid, DiffView, Duration, formatBytes, Inspector, JsonView, Money, StatusBadge, TimeAgo } from '../../kit/index.ts';
 import { executions as t } from '../../strings/executions.ts';
 import { iterationsOf, shownStatus } from './derive.ts';
+import { VisitActions } from '../fork/Fork.tsx';
 import { readable } from './ExecutionPage.tsx';
 import css from './VisitInspector.module.css';
 
@@ -66,6 +67,7 @@ export function VisitInspector({ execution: x, definition, node, visit, siblings
               </span>
             )}
           </div>
+          <VisitActions execution={x} visit={visit} state={name} />
           <Tabs value={tab} onChange={(to) => onTab((to ?? 'input') as InspectorTab)}>
             <Tabs.List className={css.tabs!}>
               {(['input', 'output', 'diff', 'attempts', 'definition'] as const).map((each) => <Tabs.Tab key={each} value={each}>{t.tabs[each]}</Tabs.Tab>)}

@@ -1,9 +1,8 @@
 import { Button } from '@mantine/core';
-import { IconArrowFork } from '@tabler/icons-react';
+import { IconArrowFork, IconFlask } from '@tabler/icons-react';
 import { Link, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import type { ExecutionView, Visit } from '../../api/executions.ts';
-import { TimeAgo } from '../../kit/index.ts';
 import { fork as t } from '../../strings/fork.ts';
 import { ForkDialog, mayFork } from './ForkDialog.tsx';
 import css from './fork.module.css';
@@ -21,24 +20,48 @@ export function NewFromHere({ execution, visit }: { execution: ExecutionView; vi
   );
 }
 
-/** What an execution is a fork of and which forks there are of it, each with a way to compare. */
-export function ForkLinks({ execution: x }: { execution: ExecutionView }) {
-  if (!x.fork_of && x.forks.length === 0) return null;
+/** What can be done from a visit: begin a new execution there, or test its state with what it had. */
+export function VisitActions({ execution: x, visit, state }: { execution: ExecutionView; visit?: Visit | undefined; state: string }) {
+  const search = visit ? { run: x.arn, visit: String(visit.id) } : {};
   return (
-    <dl className={css.links}>
-      {x.fork_of && <div><dt>{t.forkOf}</dt><dd><Tie me={x.arn} other={x.fork_of} origin /></dd></div>}
-      {x.forks.length > 0 && <div><dt>{t.forks}</dt>{x.forks.map((f) => <dd key={f.arn}><Tie me={x.arn} other={f} /></dd>)}</div>}
-    </dl>
+    <div className={css.actions}>
+      {visit && <NewFromHere execution={x} visit={visit} />}
+      <Button
+        variant="default"
+        leftSection={<IconFlask size={14} />}
+        renderRoot={(props) => <Link {...props} to="/machines/$name/test/$state" params={{ name: x.machine.split('/')[0]!, state }} search={search as never} />}
+      >
+        {t.test}
+      </Button>
+    </div>
+  );
+}
+
+/** What an execution is a fork of and which forks there are of it, each with a way to compare; as terms of a list of facts. */
+export function ForkFacts({ execution: x, className }: { execution: ExecutionView; className?: string | undefined }) {
+  return (
+    <>
+      {x.fork_of && <div className={className}><dt>{t.forkOf}</dt><dd><Tie me={x.arn} other={x.fork_of} origin /></dd></div>}
+      {x.forks.length > 0 && (
+        <div className={className}>
+          <dt>{t.forks}</dt>
+          <dd>
+            {x.forks.slice(0, 2).map((f) => <Tie key={f.arn} me={x.arn} other={f} />)}
+            {x.forks.length > 2 && <span className="dim num">+{x.forks.length - 2}</span>}
+          </dd>
+        </div>
+      )}
+    </>
   );
 }
 
 function Tie({ me, other, origin }: { me: string; other: ExecutionView['forks'][number]; origin?: boolean }) {
   const [a, b] = origin ? [other.arn, me] : [me, other.arn];
   return (
-    <>
+    <span>
       <Link to="/executions/$id" params={{ id: other.arn }}>{other.arn.split(':').at(-1)}</Link>{' '}
-      <span className="dim">{t.at(other.state)} · <TimeAgo at={other.at} /> · </span>
-      <Link to={'/executions/compare' as '/'} search={{ a, b } as never}>{t.compare}</Link>
-    </>
+      <span className="dim">{t.at(other.state)} · </span>
+      <Link to="/executions/compare" search={{ a, b } as never}>{t.compare}</Link>
+    </span>
   );
 }

@@ -84,7 +84,7 @@ export function SavedCases({ definition, state, machine, last, onLoad }: Props) 
     },
     {
       id: 'act',
-      label: '',
+      label: t.actions,
       width: '120px',
       always: true,
       cell: (c) => (
