@@ -142,7 +142,7 @@ export default {
         await page.getByRole('textbox', { name: 'Output as JSON' }).fill('{"stock": 3}');
         await page.getByRole('button', { name: 'Send success' }).click();
         await until(async () => (await waits()) === 1, 'one is answered');
-        await page.getByText('Send failure', { exact: true }).click();
+        await page.getByText('Failure', { exact: true }).click();
         await page.getByRole('textbox', { name: 'Error name' }).fill('Stock.Gone');
         await page.getByRole('button', { name: 'Send failure' }).click();
         const ended = await Promise.all([untilStatus(server.url, a.executionArn, 'SUCCEEDED', 'FAILED'), untilStatus(server.url, b.executionArn, 'SUCCEEDED', 'FAILED')]);

@@ -131,7 +131,8 @@ export function useBoard(filter: BoardFilter) {
   const newest = useRef('');
   for (const r of all) if (r.updated_at > newest.current) newest.current = r.updated_at;
 
-  const refreshAll = useCallback(() => void client.invalidateQueries({ queryKey: ['board', filter.project] }), [client, filter.project]);
+  // A page that is on its way is not given up for it.
+  const refreshAll = useCallback(() => void client.invalidateQueries({ queryKey: ['board', filter.project] }, { cancelRefetch: false }), [client, filter.project]);
   const refresh = useCallback(
     async (also: readonly string[] = []) => {
       void client.invalidateQueries({ queryKey: ['board', filter.project, 'counts'] });
