@@ -35,7 +35,7 @@ export function Inspector({ title, label, onClose, head, name = 'inspector', wid
     return (
       <Drawer opened onClose={onClose} position="bottom" size="92%" title={title} closeButtonProps={{ 'aria-label': common.close }}>
         {head}
-        {children}
+        <div className={css.drawerBody}>{children}</div>
       </Drawer>
     );
   }

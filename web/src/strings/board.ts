@@ -5,6 +5,7 @@ const list = (keys: readonly string[]) => (keys.length <= 2 ? keys.join(' and ')
 export const board = {
   title: 'Board',
   project: 'Project',
+  noProject: (key: string) => `There is no project ${key}, or it is closed to you.`,
   allProjects: 'All projects',
   views: { board: 'Board', graph: 'Dependencies' },
   view: 'View',

@@ -109,6 +109,8 @@ export const reviews = {
     success: 'Send success',
     failure: 'Send failure',
     how: 'Answer with',
+    asSuccess: 'Success',
+    asFailure: 'Failure',
     output: 'Output as JSON',
     error: 'Error name',
     cause: 'Cause',

@@ -7,7 +7,7 @@ import { agentsQuery, costOf, costsQuery, projectsQuery, useMe, usePeople, type 
 import { useShortcuts } from '../../app/keys.ts';
 import { Page } from '../../app/Page.tsx';
 import { EmptyState, ErrorState, FilterBar, NoMatch, parseFilter } from '../../kit/index.ts';
-import { board as s } from '../../strings/index.ts';
+import { board as s, common } from '../../strings/index.ts';
 import { useActions, type Ask } from './actions.tsx';
 import css from './Board.module.css';
 import { Columns, type GroupBy } from './Columns.tsx';
@@ -50,7 +50,7 @@ export function BoardPage() {
     );
   }
   const project = list.find((p) => p.key === named);
-  if (named && named !== everything && !project) return <Page title={s.title}><ErrorState error={new Error(`${named}`)} title={s.project} retry={() => void navigate({ to: '/board' })} /></Page>;
+  if (named && named !== everything && !project) return <Page title={s.title}><EmptyState title={common.notFound} text={s.noProject(named)}><Link to="/board">{s.title}</Link></EmptyState></Page>;
   if (!named) return <Page title={s.title}>{null}</Page>;
   return <ProjectBoard key={named} name={named} />;
 }
@@ -227,9 +227,18 @@ function ProjectBoard({ name }: { name: string }) {
   // Stable for the cards, which are drawn again only when something of theirs changes.
   const info = useMemo(() => {
     const who = new Map(people.all.map((p) => [p.party, p]));
-    return { who: (t: Row) => (t.assignee ? (who.get(t.assignee) ?? people.of(t.assignee)) : undefined), cost: new Map(board.all.map((t) => [t.id, costOf(costs, t)])) };
-  }, [people, costs, board.all]);
+    const known = new Map<string, ReturnType<typeof costOf>>();
+    return {
+      who: (t: Row) => (t.assignee ? (who.get(t.assignee) ?? people.of(t.assignee)) : undefined),
+      cost: (t: Row) => {
+        let cost = known.get(t.id);
+        if (!cost) known.set(t.id, (cost = costOf(costs, t)));
+        return cost;
+      },
+    };
+  }, [people, costs]);
 
+  const openTask = useCallback((key: string) => set({ task: key, tab: undefined }), [set]);
   const title = project ? project.name || project.key : s.allProjects;
   const labels = useMemo(() => [...new Set(board.all.flatMap((t) => t.labels ?? []))].sort(), [board.all]);
   const nothing = !board.loading && board.columns.every((c) => c.rows.length === 0);
@@ -298,7 +307,7 @@ function ProjectBoard({ name }: { name: string }) {
             </EmptyState>
           </div>
         ) : (
-          <Columns board={board} group={group} info={info} open={search.task} judge={judge} onDrop={drop} say={actions.say} projects={projects} people={people} limit={project?.policies.wip ?? {}} filtered={term.length > 0 || board.filtered} />
+          <Columns board={board} group={group} info={info} open={search.task} judge={judge} onDrop={drop} onOpen={openTask} say={actions.say} projects={projects} people={people} limit={project?.policies.wip ?? {}} filtered={term.length > 0 || board.filtered} />
         )}
         {search.task && (
           <TaskDrawer

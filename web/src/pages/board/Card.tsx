@@ -1,13 +1,12 @@
 import { draggable } from '@atlaskit/pragmatic-drag-and-drop/element/adapter';
 import { Tooltip } from '@mantine/core';
 import { IconAlertTriangle, IconArrowsSplit2, IconChevronDown, IconChevronUp, IconChevronsUp, IconLock, IconMessage, IconUser } from '@tabler/icons-react';
-import { Link } from '@tanstack/react-router';
 import { memo, useEffect, useRef, useSyncExternalStore } from 'react';
 import type { Row, Who } from '../../api/board.ts';
+import { basePath } from '../../app/base.ts';
 import { AgentAvatar, BudgetBar, Money, StatusBadge } from '../../kit/index.ts';
 import { board as s } from '../../strings/index.ts';
 import css from './Board.module.css';
-import { changed } from './search.ts';
 
 export interface CardProps {
   task: Row;
@@ -15,10 +14,15 @@ export interface CardProps {
   cost: { nano: number; included: boolean } | undefined;
   open: boolean;
   onDrag: (task: Row | null) => void;
+  onOpen: (key: string) => void;
 }
 
-/** A card: all that a board tells of a task. Its title is the link to it, and what has the focus. */
-export const Card = memo(function Card({ task: t, who, cost, open, onDrag }: CardProps) {
+/**
+ * A card: all that a board tells of a task. Its title is the link to it, and what
+ * has the focus. It is no Link of the router: five hundred of those are worked
+ * out anew with each change of the address.
+ */
+export const Card = memo(function Card({ task: t, who, cost, open, onDrag, onOpen }: CardProps) {
   const element = useRef<HTMLElement>(null);
   const latest = useRef({ t, onDrag });
   latest.current = { t, onDrag };
@@ -40,13 +44,21 @@ export const Card = memo(function Card({ task: t, who, cost, open, onDrag }: Car
         <span className={`mono ${css.key}`}>{t.key}</span>
         <PriorityMark priority={t.priority} />
         <span className={css.spacer} />
-        <Tooltip label={s.card.inColumn}>
-          <span className={css.age}><Age since={t.state_since} /></span>
-        </Tooltip>
+        <span className={css.age} title={s.card.inColumn}><Age since={t.state_since} /></span>
       </div>
-      <Link to="." search={changed({ task: t.key, tab: undefined })} className={css.cardTitle} data-focus draggable={false}>
+      <a
+        href={`${basePath.replace(/\/$/, '')}/board/${t.key.slice(0, t.key.lastIndexOf('-'))}?task=${t.key}`}
+        className={css.cardTitle}
+        data-focus
+        draggable={false}
+        onClick={(e) => {
+          if (e.ctrlKey || e.metaKey || e.shiftKey || e.button !== 0) return;
+          e.preventDefault();
+          onOpen(t.key);
+        }}
+      >
         {t.title}
-      </Link>
+      </a>
       {(t.state === 'blocked' || waits.length > 0 || t.card?.review || (t.labels?.length ?? 0) > 0) && (
         <div className={css.chips}>
           {t.state === 'blocked' && (
@@ -82,9 +94,7 @@ export const Card = memo(function Card({ task: t, who, cost, open, onDrag }: Car
         )}
         <span className={css.spacer} />
         {(t.card?.behind ?? 0) > 0 && (
-          <Tooltip label={s.card.behind(t.card!.behind!)}>
-            <span className={css.fact}><IconArrowsSplit2 size={13} aria-hidden="true" /><span className="num" aria-label={s.card.behind(t.card!.behind!)}>{t.card!.behind}</span></span>
-          </Tooltip>
+          <span className={css.fact} title={s.card.behind(t.card!.behind!)}><IconArrowsSplit2 size={13} aria-hidden="true" /><span className="num" aria-label={s.card.behind(t.card!.behind!)}>{t.card!.behind}</span></span>
         )}
         {(t.card?.comments ?? 0) > 0 && (
           <span className={css.fact}><IconMessage size={13} aria-hidden="true" /><span className="num" aria-label={s.card.comments(t.card!.comments!)}>{t.card!.comments}</span></span>

@@ -15,7 +15,7 @@ export type GroupBy = 'none' | 'agent' | 'project' | 'parent';
 
 export interface CardInfo {
   who: (t: Row) => Who | undefined;
-  cost: Map<string, { nano: number; included: boolean } | undefined>;
+  cost: (t: Row) => { nano: number; included: boolean } | undefined;
 }
 
 interface ColumnsProps {
@@ -25,6 +25,7 @@ interface ColumnsProps {
   open: string | undefined;
   judge: (t: Row, to: ColumnId) => Move;
   onDrop: (t: Row, to: ColumnId, index: number, rows: readonly Row[]) => void;
+  onOpen: (key: string) => void;
   say: (text: string) => void;
   projects: readonly Project[];
   people: ReturnType<typeof usePeople>;
@@ -33,7 +34,7 @@ interface ColumnsProps {
 }
 
 /** The columns of a board, in groups if that is wanted. */
-export function Columns({ board, group, info, open, judge, onDrop, say, projects, people, limit }: ColumnsProps) {
+export function Columns({ board, group, info, open, judge, onDrop, onOpen, say, projects, people, limit }: ColumnsProps) {
   const [dragged, setDragged] = useState<Row | null>(null);
   const slow = useDelayed(board.loading);
   const sayOnce = useRef(say);
@@ -56,6 +57,7 @@ export function Columns({ board, group, info, open, judge, onDrop, say, projects
         dragged={dragged}
         verdict={dragged ? judge(dragged, id) : undefined}
         onDrag={onDrag}
+        onOpen={onOpen}
         onDrop={onDrop}
         skeleton={slow && board.loading}
         empty={!board.loading}
@@ -127,13 +129,14 @@ interface CellProps {
   dragged: Row | null;
   verdict: Move | undefined;
   onDrag: (t: Row | null) => void;
+  onOpen: (key: string) => void;
   onDrop: (t: Row, to: ColumnId, index: number, rows: readonly Row[]) => void;
   skeleton: boolean;
   empty: boolean;
   more: ReactNode;
 }
 
-function Cell({ id, group, rows, info, open, dragged, verdict, onDrag, onDrop, skeleton, empty, more }: CellProps) {
+function Cell({ id, group, rows, info, open, dragged, verdict, onDrag, onOpen, onDrop, skeleton, empty, more }: CellProps) {
   const element = useRef<HTMLDivElement>(null);
   const marker = useRef<HTMLDivElement>(null);
   const [over, setOver] = useState(false);
@@ -190,7 +193,7 @@ function Cell({ id, group, rows, info, open, dragged, verdict, onDrag, onDrop, s
 
   return (
     <div ref={element} className={css.column} data-column={id} data-drop={dragged && !refused ? 'yes' : undefined} data-over={over ? 'yes' : undefined}>
-      <Cards rows={rows} info={info} open={open} onDrag={onDrag} label={group ? `${s.columns[id]}, ${group}` : s.columns[id]} />
+      <Cards rows={rows} info={info} open={rows.some((r) => r.key === open) ? open : undefined} onDrag={onDrag} onOpen={onOpen} label={group ? `${s.columns[id]}, ${group}` : s.columns[id]} />
       {rows.length === 0 && empty && !group && <div className={css.none}>{s.emptyColumn}</div>}
       {skeleton && <div className={css.skeletons} aria-hidden="true">{[0, 1, 2].map((i) => <Skeleton key={i} height={84} radius={7} />)}</div>}
       {more}
@@ -205,13 +208,13 @@ function Cell({ id, group, rows, info, open, dragged, verdict, onDrag, onDrop, s
 }
 
 /** The cards of a column; not drawn again while one is dragged over it. */
-const Cards = memo(function Cards({ rows, info, open, onDrag, label }: { rows: readonly Row[]; info: CardInfo; open: string | undefined; onDrag: (t: Row | null) => void; label: string }) {
+const Cards = memo(function Cards({ rows, info, open, onDrag, onOpen, label }: { rows: readonly Row[]; info: CardInfo; open: string | undefined; onDrag: (t: Row | null) => void; onOpen: (key: string) => void; label: string }) {
   if (rows.length === 0) return null;
   return (
     <ul className={css.list} aria-label={label}>
       {rows.map((t) => (
         <li key={t.id} className={css.item}>
-          <Card task={t} who={info.who(t)} cost={info.cost.get(t.id)} open={open === t.key} onDrag={onDrag} />
+          <Card task={t} who={info.who(t)} cost={info.cost(t)} open={open === t.key} onDrag={onDrag} onOpen={onOpen} />
         </li>
       ))}
     </ul>

@@ -264,6 +264,7 @@ function NewTask({ project, parent, close, actions }: { project: string; parent:
         <Select label={s.project} value={form.project} onChange={(v) => set({ project: v ?? form.project })} allowDeselect={false} data={projects.map((p) => ({ value: p.key, label: `${p.key} ${p.name}` }))} />
       </div>
       <div>
+        <div className={css.fieldLabel} aria-hidden="true">{s.form.priorityLabel}</div>
         <SegmentedControl fullWidth aria-label={s.form.priorityLabel} value={form.priority} onChange={(priority) => set({ priority })} data={(['urgent', 'high', 'normal', 'low'] as const).map((p) => ({ value: p, label: s.card.priority[p] }))} />
       </div>
       {more ? (

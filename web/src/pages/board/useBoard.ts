@@ -13,7 +13,7 @@ interface ListPage {
   next_cursor?: string;
 }
 
-type ListData = InfiniteData<ListPage, string>;
+type ListData = InfiniteData<ListPage, unknown>;
 
 export interface BoardFilter {
   /** The key of a project; '' is all of them. */
@@ -52,6 +52,22 @@ function queryOf(f: BoardFilter, column: (typeof columns)[number]): Record<strin
     cards: 1,
   };
 }
+
+// The rows of a column stay the same list as long as its data does, so that what
+// shows them need not be drawn again.
+const flat = new WeakMap<ListData, Row[]>();
+
+function rowsOf(data: ListData | undefined): Row[] {
+  if (!data) return none;
+  let rows = flat.get(data);
+  if (!rows) {
+    rows = data.pages.flatMap((p) => p.tasks);
+    flat.set(data, rows);
+  }
+  return rows;
+}
+
+const none: Row[] = [];
 
 /** The columns of a board, and what keeps them in step with the server. */
 export function useBoard(filter: BoardFilter) {
@@ -111,11 +127,12 @@ export function useBoard(filter: BoardFilter) {
     [client, keyOf],
   );
 
-  const all = useMemo(() => queries.flatMap((q) => q.data?.pages.flatMap((p) => p.tasks) ?? []), queries.map((q) => q.data));
+  const all = useMemo(() => queries.flatMap((q) => rowsOf(q.data)), queries.map((q) => q.data));
   const newest = useRef('');
   for (const r of all) if (r.updated_at > newest.current) newest.current = r.updated_at;
 
-  const refreshAll = useCallback(() => void client.invalidateQueries({ queryKey: ['board', filter.project] }), [client, filter.project]);
+  // A page that is on its way is not given up for it.
+  const refreshAll = useCallback(() => void client.invalidateQueries({ queryKey: ['board', filter.project] }, { cancelRefetch: false }), [client, filter.project]);
   const refresh = useCallback(
     async (also: readonly string[] = []) => {
       void client.invalidateQueries({ queryKey: ['board', filter.project, 'counts'] });
@@ -179,7 +196,7 @@ export function useBoard(filter: BoardFilter) {
   const data: ColumnData[] = shown.map((c) => {
     const i = columns.indexOf(c);
     const q = queries[i]!;
-    const rows = q.data?.pages.flatMap((p) => p.tasks) ?? [];
+    const rows = rowsOf(q.data);
     const known = counts.data && !filtered ? c.states.reduce((n, st) => n + (counts.data[st] ?? 0), 0) : undefined;
     return { id: c.id, rows, count: known ?? (q.hasNextPage ? undefined : rows.length), hasMore: q.hasNextPage, loadMore: () => void q.fetchNextPage(), loadingMore: q.isFetchingNextPage };
   });

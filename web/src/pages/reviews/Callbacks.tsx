@@ -125,10 +125,13 @@ function AnswerPanel({ c, narrow, onDone }: { c: Callback; narrow: boolean; onDo
         </section>
         <section className={css.part}>
           <div className={css.editing}>
-            <SegmentedControl aria-label={s.callbacks.how} value={how} onChange={(v) => setHow(v as 'success')} data={[{ value: 'success', label: s.callbacks.success }, { value: 'failure', label: s.callbacks.failure }]} />
+            <SegmentedControl className={css.how!} aria-label={s.callbacks.how} value={how} onChange={(v) => setHow(v as 'success')} data={[{ value: 'success', label: s.callbacks.asSuccess }, { value: 'failure', label: s.callbacks.asFailure }]} />
             {problem !== null && <ErrorState error={problem} title={how === 'success' ? s.callbacks.success : s.callbacks.failure} />}
             {how === 'success' ? (
-              <JsonEditor label={s.callbacks.output} value={output} onChange={setOutput} height="200px" />
+              <div>
+                <div className={css.label} aria-hidden="true">{s.callbacks.output}</div>
+                <JsonEditor label={s.callbacks.output} value={output} onChange={setOutput} height="180px" />
+              </div>
             ) : (
               <>
                 <TextInput label={s.callbacks.error} value={error} onChange={(e) => setError(e.currentTarget.value)} />
