@@ -131,8 +131,15 @@ export function useBoard(filter: BoardFilter) {
   const newest = useRef('');
   for (const r of all) if (r.updated_at > newest.current) newest.current = r.updated_at;
 
-  // A page that is on its way is not given up for it.
-  const refreshAll = useCallback(() => void client.invalidateQueries({ queryKey: ['board', filter.project] }, { cancelRefetch: false }), [client, filter.project]);
+  // A page that is on its way is not given up for it: what came meanwhile is read after it.
+  const again = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  const refreshAll = useCallback(() => {
+    clearTimeout(again.current);
+    const queryKey = ['board', filter.project];
+    if (client.isFetching({ queryKey }) > 0) again.current = setTimeout(() => void client.invalidateQueries({ queryKey }, { cancelRefetch: false }), 700);
+    else void client.invalidateQueries({ queryKey });
+  }, [client, filter.project]);
+  useEffect(() => () => clearTimeout(again.current), []);
   const refresh = useCallback(
     async (also: readonly string[] = []) => {
       void client.invalidateQueries({ queryKey: ['board', filter.project, 'counts'] });
