@@ -85,3 +85,16 @@ func TestRankOfNewTasks(t *testing.T) {
 		t.Errorf("ranks %q, %q; order %v, %v", first.Rank, second.Rank, got, err)
 	}
 }
+
+func TestTasksOfAMachine(t *testing.T) {
+	w := start(t)
+	w.task(control.NewTask{})
+	source := &control.Source{Execution: "arn:aws:states:us-east-1:123456789012:execution:orders:one", State: "Draft", Entry: "1", Waiting: true}
+	ok[*control.Task](w)(w.CreateTask(ctx, w.system(), control.NewTask{Project: "WEB", Title: "Bound", Source: source}))
+	for machine, want := range map[string]int{"": 2, "orders": 1, "one": 0} {
+		rows, _, err := w.Tasks(ctx, w.as("ann"), control.TaskQuery{Machine: machine})
+		if err != nil || len(rows) != want {
+			t.Errorf("of machine %q: %d tasks, want %d; %v", machine, len(rows), want, err)
+		}
+	}
+}
