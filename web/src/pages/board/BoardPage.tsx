@@ -2,7 +2,7 @@ import { Button, Chip, SegmentedControl, Select } from '@mantine/core';
 import { IconLayoutKanban, IconPlus } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
-import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { agentsQuery, costOf, costsQuery, projectsQuery, useMe, usePeople, type Row } from '../../api/board.ts';
 import { useShortcuts } from '../../app/keys.ts';
 import { Page } from '../../app/Page.tsx';
@@ -13,12 +13,14 @@ import css from './Board.module.css';
 import { Columns, type GroupBy } from './Columns.tsx';
 import { columnOf, type ColumnId } from './columns.ts';
 import { Dialogs, NewProject } from './Dialogs.tsx';
-import { GraphView } from './GraphView.tsx';
 import { moveTo, type Move } from './moves.ts';
 import { rankBetween } from './ranks.ts';
 import { TaskDrawer } from './TaskDrawer.tsx';
 import { useBoard } from './useBoard.ts';
 import { changed } from './search.ts';
+
+// The layout of graphs is fetched by who looks at one.
+const GraphView = lazy(async () => ({ default: (await import('./GraphView.tsx')).GraphView }));
 
 /** In the address, this stands for all projects. */
 const everything = 'all';
@@ -295,7 +297,7 @@ function ProjectBoard({ name }: { name: string }) {
       </div>
       <div className={css.body}>
         {view === 'graph' ? (
-          <GraphView project={name} />
+          <Suspense fallback={<div className={css.graph} />}><GraphView project={name} /></Suspense>
         ) : board.error ? (
           <div className={css.board}><ErrorState error={board.error} retry={board.retry} /></div>
         ) : nothing && board.filtered ? (
