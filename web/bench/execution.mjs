@@ -34,8 +34,8 @@ try {
       window.seen = {};
       const look = () => {
         if (!window.seen.failed && document.querySelector('section[aria-label^="Failed in"]')) window.seen.failed = performance.now();
-        // A row of the timeline is a state's name beside bars.
-        if (!window.seen.rows && [...document.querySelectorAll('#content svg, #content canvas')].some((e) => e.getBoundingClientRect().width > 300) && /Each/.test(document.querySelector('#content')?.textContent ?? '')) window.seen.rows = performance.now();
+        // A row of the timeline has its state's name as a title.
+        if (!window.seen.rows && document.querySelector('[role="group"][aria-label="Timeline"] [title]')) window.seen.rows = performance.now();
         if (!window.seen.failed || !window.seen.rows) requestAnimationFrame(look);
       };
       requestAnimationFrame(look);
@@ -53,7 +53,7 @@ try {
     const page = await openPage(browser, server);
     await page.goto(at.replace('timeline', view));
     await page.getByRole('heading', { level: 1 }).waitFor();
-    await page.waitForFunction(() => document.querySelectorAll('#content table tr, #content svg, #content canvas').length > 0);
+    await page.waitForFunction(() => document.querySelectorAll('#content tbody tr, #content [role="group"] [title]').length > 0);
     await page.waitForTimeout(3000);
     await page.mouse.move(700, 620);
     const trace = await traced(page, async () => {

@@ -14,7 +14,7 @@ export default {
           const page = await open(at(seeded.failedRun), { theme });
           await page.getByRole('cell', { name: 'Page.Gone' }).waitFor();
           await page.getByRole('application', { name: /^Executions: 600 items/ }).waitFor();
-          await page.getByRole('img', { name: /^Concurrency\. Up to/ }).waitFor();
+          await page.getByRole('region', { name: 'Throughput' }).getByText(/items\/s/).waitFor();
           await look(page, 'maprun');
         }
         const page = await open(at(seeded.failedRun));
@@ -47,8 +47,6 @@ export default {
         await page.getByRole('heading', { name: 'Execution 3' }).waitFor();
         await page.getByRole('region', { name: 'Executions', exact: true }).getByRole('button', { name: 'Show as a table' }).click();
         await page.getByRole('table', { name: 'Executions', exact: true }).waitFor();
-        await page.getByRole('figure', { name: 'Concurrency' }).getByRole('button', { name: 'Show as a table' }).click();
-        await page.getByRole('columnheader', { name: 'Of these failed' }).waitFor();
       },
     },
     {
@@ -58,7 +56,10 @@ export default {
         await page.getByRole('status').filter({ hasText: 'Live' }).waitFor();
         const counts = page.getByRole('region', { name: 'Items by status' });
         await counts.getByText('24', { exact: true }).waitFor();
+        await page.getByRole('img', { name: /^Concurrency\. Up to/ }).waitFor();
         await look(page, 'maprun-live');
+        await page.getByRole('figure', { name: 'Concurrency' }).getByRole('button', { name: 'Show as a table' }).click();
+        await page.getByRole('columnheader', { name: 'Of these failed' }).waitFor();
         await page.keyboard.press('e');
         const dialog = page.getByRole('dialog', { name: 'Change this Map Run' });
         await dialog.getByLabel('Concurrency limit').fill('30');

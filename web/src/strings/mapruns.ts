@@ -48,6 +48,7 @@ export const mapruns = {
   running: 'Running at once',
   concurrency: 'Concurrency',
   concurrencyText: (max: string, limit: string) => `Up to ${max} at once; ${limit}.`,
+  tooQuick: 'Its executions took less than a millisecond each: too quick to draw how many ran at once.',
   noLimit: 'no limit',
   limitOf: (n: string) => `limit ${n}`,
   time: 'Time',

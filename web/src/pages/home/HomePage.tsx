@@ -7,7 +7,7 @@ import { useState, type ReactNode } from 'react';
 import { orNothing, pages, usageOrNothing, type Agent } from '../../api/agents.ts';
 import { aws } from '../../api/aws.ts';
 import type { Row } from '../../api/board.ts';
-import { histogramQuery, searchQuery } from '../../api/executions.ts';
+import { histogramQuery, searchQuery, startExecution } from '../../api/executions.ts';
 import { examplesQuery, freeName, machinesQuery, usualRole, type Example } from '../../api/machines.ts';
 import type { Waiting } from '../../api/reviews.ts';
 import { client } from '../../app/client.ts';
@@ -18,7 +18,7 @@ import {
 import { executions as x } from '../../strings/executions.ts';
 import { home as t } from '../../strings/home.ts';
 import css from './Home.module.css';
-import { Thumb } from './Thumb.tsx';
+import { Thumbnail } from '../machines/Thumbnail.tsx';
 
 // Who may not see agents or reviews has none here.
 const agentsOrNone = queryOptions({ queryKey: ['agents', 'all-or-none'], queryFn: ({ signal }) => orNothing(pages<Agent>('/agents', 'agents', {}, signal), []) });
@@ -71,13 +71,13 @@ function Onboarding() {
   );
 }
 
-/** Makes the machine of an example, with the activities it asks, and runs it once. Answers with the ARN of the execution. */
-export async function startExample(example: Example & { activities?: string[] }, taken: ReadonlySet<string>): Promise<{ name: string; executionArn: string }> {
+/** Makes the machine of an example, with the activities it asks; runs it once where nothing else is needed for that. */
+async function makeExample(example: Example, taken: ReadonlySet<string>): Promise<{ name: string; executionArn?: string }> {
   for (const name of example.activities ?? []) await aws('CreateActivity', { name });
   const name = freeName(example.name, taken);
-  const { stateMachineArn } = await aws('CreateStateMachine', { name, definition: example.definition, roleArn: usualRole });
-  const { executionArn } = await aws('StartExecution', { stateMachineArn, input: JSON.stringify(example.input ?? {}) });
-  return { name, executionArn };
+  const { stateMachineArn } = await aws('CreateStateMachine', { name, definition: example.definition, roleArn: usualRole, publish: true });
+  if (example.needs.length > 0) return { name };
+  return { name, executionArn: await startExecution(stateMachineArn, JSON.stringify(example.input ?? {}), '') };
 }
 
 function Template({ example: e }: { example: Example }) {
@@ -85,14 +85,16 @@ function Template({ example: e }: { example: Example }) {
   const machines = useQuery(machinesQuery);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
+  const runs = e.needs.length === 0;
+  const label = runs ? t.start : t.make;
   const start = async () => {
     setBusy(true);
     setError(null);
     try {
-      const { name, executionArn } = await startExample(e, new Set((machines.data ?? []).map((m) => m.name)));
+      const { name, executionArn } = await makeExample(e, new Set((machines.data ?? []).map((m) => m.name)));
       void client.invalidateQueries({ queryKey: ['machines'] });
       notifications.show({ message: t.made(name) });
-      await navigate({ to: '/executions/$id', params: { id: executionArn } });
+      await (executionArn ? navigate({ to: '/executions/$id', params: { id: executionArn } }) : navigate({ to: '/machines/$name', params: { name } }));
     } catch (err) {
       setError(err);
       setBusy(false);
@@ -100,13 +102,13 @@ function Template({ example: e }: { example: Example }) {
   };
   return (
     <article className={css.template} aria-label={e.title}>
-      <Thumb definition={e.definition} label={t.graphOf(e.title)} />
+      <div className={css.thumb}><Thumbnail definition={e.definition} label={t.graphOf(e.title)} /></div>
       <div className={css.templateBody}>
         <h3>{e.title}</h3>
         <p>{e.description}</p>
         {e.needs.length > 0 && <p className={css.needs}>{t.needs}: {e.needs.join('; ')}.</p>}
         {error !== null && <ErrorState error={error} title={t.failed(e.title)} />}
-        <Button className={css.startButton!} leftSection={<IconPlayerPlay size={14} />} loading={busy} onClick={() => void start()} aria-label={`${t.start}: ${e.title}`}>{t.start}</Button>
+        <Button className={css.startButton!} {...(runs ? { leftSection: <IconPlayerPlay size={14} /> } : { variant: 'default' })} loading={busy} onClick={() => void start()} aria-label={`${label}: ${e.title}`}>{label}</Button>
       </div>
     </article>
   );

@@ -245,7 +245,8 @@ function Pace({ run, running }: { run: MapRun; running: boolean }) {
       </dl>
       {pace.isError && <ErrorState error={pace.error} retry={() => void pace.refetch()} />}
       {pace.isPending && <Skeleton height={120} />}
-      {points.length > 0 && (
+      {points.length > 0 && most === 0 && <p className={css.note}>{t.tooQuick}</p>}
+      {points.length > 0 && most > 0 && (
         <TimeChart
           label={t.concurrency}
           title={<h3 className={css.chartTitle}>{t.concurrency}</h3>}
@@ -256,7 +257,8 @@ function Pace({ run, running }: { run: MapRun; running: boolean }) {
           valueLabel={t.count.running}
           moreLabels={[t.ended, t.endedFailed]}
           line={run.max_concurrency > 0 ? { at: run.max_concurrency, label: limit } : undefined}
-          summary={t.concurrencyText(formatCount(most), limit)}
+          format={tenths}
+          summary={t.concurrencyText(tenths(most), limit)}
         />
       )}
       {pace.data && !pace.data.complete && <p className={css.note}>{t.newestOnly}</p>}
@@ -264,6 +266,8 @@ function Pace({ run, running }: { run: MapRun; running: boolean }) {
     </section>
   );
 }
+
+const tenths = (n: number): string => formatCount(Math.round(n * 10) / 10);
 
 interface CellsProps {
   run: MapRun;
