@@ -134,7 +134,9 @@ function Inner({ definition, scope, label, status, walked, selected, onSelect, f
       const node = layout.nodes.find((n) => n.id === id) ?? layout.nodes[0];
       if (!node) return;
       const zoom = Math.max(readable, Math.min(1, flow.getZoom()));
-      void flow.setCenter(node.x + node.width / 2, node.y + Math.min(node.height, 200) / 2, { zoom, duration });
+      const middle = height / 2 - (node.y + Math.min(node.height, 200) / 2) * zoom;
+      // Above the first state there is nothing to see.
+      void flow.setViewport({ x: width / 2 - (node.x + node.width / 2) * zoom, y: Math.min(24, middle), zoom }, { duration });
     },
     [layout, flow],
   );

@@ -82,6 +82,7 @@ export const editor = {
   publish: 'Publish',
   unpublished: 'Unpublished changes',
   same: 'Published',
+  draft: 'Draft',
   draftFound: (when: string) => `Your unpublished changes of ${when} are shown.`,
   discard: 'Discard changes',
   frozen: 'The text is not valid JSON right now. The canvas shows the last version that was.',

@@ -75,7 +75,10 @@ function ChooserList({ label, options, empty, onPick }: { label: string; options
   const shown = options.filter((o) => words.every((w) => `${o.label} ${o.hint} ${o.id}`.toLowerCase().includes(w)));
   if (query) shown.sort((a, b) => rank(a) - rank(b));
   const chosen = Math.min(at, shown.length - 1);
-  useEffect(() => list.current?.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: 'nearest' }), [chosen]);
+  useEffect(() => {
+    // With braces: some browsers return a promise here, and that is no clean-up.
+    void list.current?.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: 'nearest' });
+  }, [chosen]);
   return (
     <>
       <TextInput

@@ -1,4 +1,4 @@
-import { Alert, Button, Checkbox, Group, Modal, Textarea } from '@mantine/core';
+import { Button, Checkbox, Group, Modal, Textarea } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
@@ -76,15 +76,16 @@ export function PublishDialog({ name, type, text, base, errors, onClose, onPubli
         }}
       >
         <p className={css.help}>{base ? t.publishText : t.createText}</p>
-        {errors > 0 && <Alert color="red" variant="light">{t.withErrors}</Alert>}
+        {errors > 0 && <p className={css.errorNote} role="alert">{t.withErrors}</p>}
         {theirs && (
-          <Alert color="orange" variant="light" title={t.conflictTitle}>
+          <div className={css.conflict} role="alert">
+            <strong>{t.conflictTitle}</strong>
             <p className={css.noMargin}>{t.conflictText}</p>
             <Group mt={8}>
               <Checkbox label={t.overwrite} checked={over} onChange={(e) => setOver(e.currentTarget.checked)} />
               <Button variant="default" onClick={() => onTheirs(theirs)}>{t.theirs}</Button>
             </Group>
-          </Alert>
+          </div>
         )}
         <DiffView before={readable((theirs ?? base)?.definition ?? '')} after={readable(text)} label={t.publishTitle(name)} beforeLabel={t.before} afterLabel={t.after} />
         <Textarea label={t.description} description={t.descriptionText} value={description} onChange={(e) => setDescription(e.currentTarget.value)} maxLength={256} autosize minRows={1} data-autofocus />

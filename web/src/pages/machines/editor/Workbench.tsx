@@ -254,7 +254,7 @@ export function Workbench({ name: given, base: first }: { name: string; base: Ma
       title={title}
       heading={base ? undefined : t.newTitle}
       crumbs={[{ label: machines.title, to: '/machines' }, ...(base ? [{ label: name, to: `/machines/${encodeURIComponent(name)}` }] : [])]}
-      beside={<Badge variant="light" color={changed ? 'accent' : 'gray'} radius="sm" tt="none" fw={500}>{changed ? t.unpublished : t.same}</Badge>}
+      beside={<Badge variant="light" color={changed ? 'accent' : 'gray'} radius="sm" tt="none" fw={500}>{!base ? t.draft : changed ? t.unpublished : t.same}</Badge>}
       actions={head}
       fill
       below={

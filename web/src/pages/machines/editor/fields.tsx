@@ -5,7 +5,7 @@ import { parseJson, type JsonPath } from '../../../asl/cst.ts';
 import { nodeAt } from '../../../asl/cst.ts';
 import type { Machine } from '../../../asl/machine.ts';
 import { read, setField } from '../../../asl/operations.ts';
-import { Raw, reindent } from '../../../asl/patch.ts';
+import { format, Raw, reindent } from '../../../asl/patch.ts';
 import { editor as t } from '../../../strings/machines.ts';
 import css from './Editor.module.css';
 import type { Editor } from './useEditor.ts';
@@ -87,7 +87,7 @@ export function NumberField({ editor, path, label, hint, after, min = 0 }: Field
 export function JsonField({ editor, path, label, hint, after, rows = 2 }: FieldProps & { rows?: number }) {
   const node = nodeAt(editor.machine.root, path);
   const raw = node ? editor.machine.text.slice(node.from, node.to) : '';
-  const value = node?.kind === 'string' && /^\{%[^]*%\}$/.test(String(node.value)) ? String(node.value) : reindent(raw, '');
+  const value = node?.kind === 'string' && /^\{%[^]*%\}$/.test(String(node.value)) ? String(node.value) : raw.length > 50 && !raw.includes('\n') ? format(raw).trimEnd() : reindent(raw, '');
   const [typed, setTyped, focus] = useTyped(value);
   const bad = typed.trim() !== '' && !isJson(typed);
   return (
