@@ -329,10 +329,17 @@ func (a *assembly) statusChanges() *status.Teller {
 	return status.New(cfg)
 }
 
-// used takes down what a model was used for.
+// used takes down what a model was used for. The commit that has the model's answer
+// has that too, or one before: the task delivers its answer after this.
 func (a *assembly) used(u model.Usage) {
 	a.tokens.add(u)
 	a.costs.Note(usageOf(u))
+	a.costs.Beside(func(do func(context.Context, store.Tx) error, done func(error)) {
+		a.worker.WriteAhead(do, func(err error) {
+			done(err)
+			a.bell.Ring()
+		})
+	})
 }
 
 // publicURL is where people and agents reach the server, without a slash at its

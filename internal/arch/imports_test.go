@@ -149,7 +149,7 @@ var pureImports = []string{
 	"strconv", "strings", "unicode", "unicode/utf16", "unicode/utf8",
 	"crypto/md5", "crypto/sha1", "crypto/sha256", "crypto/sha512", // States.Hash
 	"encoding/base64", "encoding/binary", "encoding/hex",
-	"net/url", // takes addresses apart; nothing is called
+	"net/url",            // takes addresses apart; nothing is called
 	"hash/maphash",       // finds keys; its seed differs from run to run, so no order may come from it
 	"encoding/xml", "io", // reports of tests, to a writer
 	"time",               // to read and write times, see below

@@ -3,7 +3,7 @@
 // and answers from sums that are kept with it.
 //
 // What the engine's own calls use comes through Note, which does not wait: it is
-// durable a moment later, in batches beside the executions. What others report
+// durable a moment later, in batches beside the executions, or with whatever is committed after Beside. What others report
 // comes through Record and is durable when that returns.
 package ledger
 
@@ -58,6 +58,9 @@ type Ledger struct {
 	mu      sync.Mutex
 	waiting []Event
 	lost    int64
+	posted  bool          // a write that Beside has posted takes what comes
+	handed  int           // such writes that are under way
+	back    *sync.Cond    // of mu: one has come back
 	more    chan struct{} // capacity 1
 }
 
@@ -122,6 +125,7 @@ func Open(ctx context.Context, c Config) (*Ledger, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	l := &Ledger{cfg: c, more: make(chan struct{}, 1)}
+	l.back = sync.NewCond(&l.mu)
 	return l, l.load(ctx)
 }
 
@@ -138,10 +142,7 @@ func (l *Ledger) Note(e Event) {
 		l.waiting = append(l.waiting, e)
 	}
 	l.mu.Unlock()
-	select {
-	case l.more <- struct{}{}:
-	default:
-	}
+	l.signal()
 }
 
 // Lost counts the events that Note could not take.
@@ -149,6 +150,81 @@ func (l *Ledger) Lost() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.lost
+}
+
+// Beside has what waits kept by a write that is part of what post commits next,
+// and returns at once: whatever is handed to the store after it is not durable
+// before that. post calls done once, with what became of the write; what could
+// not be kept waits on, for Run. Many may call it at a time: one write is for all
+// that has come by the time it is done.
+func (l *Ledger) Beside(post func(do func(context.Context, store.Tx) error, done func(error))) {
+	l.mu.Lock()
+	if l.posted || len(l.waiting) == 0 {
+		l.mu.Unlock()
+		return
+	}
+	l.posted = true
+	l.handed++
+	l.mu.Unlock()
+
+	var list []Event
+	began := false
+	post(func(ctx context.Context, tx store.Tx) error {
+		if !began { // a store may call again what it has undone
+			began = true
+			list = l.take(func() { l.posted = false })
+		}
+		_, err := l.keepIn(ctx, tx, list)
+		return err
+	}, func(err error) {
+		if err != nil {
+			l.putBack(list)
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if !began {
+			l.posted = false
+		}
+		l.handed--
+		l.back.Broadcast()
+	})
+}
+
+// take takes the first events that wait and can be kept; the others are logged.
+func (l *Ledger) take(also func()) []Event {
+	l.mu.Lock()
+	n := min(batch, len(l.waiting))
+	list := slices.Clone(l.waiting[:n])
+	l.waiting = slices.Delete(l.waiting, 0, n)
+	if len(l.waiting) == 0 {
+		l.waiting = nil
+	}
+	also()
+	l.mu.Unlock()
+	return slices.DeleteFunc(list, func(e Event) bool {
+		_, err := l.price(&e)
+		if err != nil {
+			l.cfg.Log.Warn("usage of a model cannot be kept", "model", e.Model, "key", e.Key, "error", err)
+		}
+		return err != nil
+	})
+}
+
+func (l *Ledger) putBack(list []Event) {
+	if len(list) == 0 {
+		return
+	}
+	l.mu.Lock()
+	l.waiting = slices.Concat(list, l.waiting)
+	l.mu.Unlock()
+	l.signal()
+}
+
+func (l *Ledger) signal() {
+	select {
+	case l.more <- struct{}{}:
+	default:
+	}
 }
 
 // Run keeps what Note is told until ctx ends. What is not kept then is for Flush.
@@ -167,10 +243,7 @@ func (l *Ledger) Run(ctx context.Context) error {
 		if err := l.Flush(ctx, l.cfg.Write); err != nil && ctx.Err() == nil {
 			l.cfg.Log.Warn("usage of models is not kept yet; trying again", "error", err)
 			pause = 2 * time.Second
-			select {
-			case l.more <- struct{}{}:
-			default:
-			}
+			l.signal()
 		}
 	}
 }
@@ -191,30 +264,25 @@ func sleep(ctx context.Context, d time.Duration) bool {
 func (l *Ledger) Flush(ctx context.Context, write Write) error {
 	l.flushing.Lock()
 	defer l.flushing.Unlock()
+	l.mu.Lock()
+	for l.handed > 0 {
+		l.back.Wait()
+	}
+	l.mu.Unlock()
 	for {
+		list := l.take(func() {})
+		if len(list) > 0 {
+			if _, err := l.keep(ctx, write, list); err != nil {
+				l.putBack(list)
+				return err
+			}
+		}
 		l.mu.Lock()
-		list := slices.Clone(l.waiting[:min(batch, len(l.waiting))])
+		more := len(l.waiting) > 0
 		l.mu.Unlock()
-		if len(list) == 0 {
+		if !more {
 			return nil
 		}
-		good := list[:0:0]
-		for i := range list {
-			if _, err := l.price(&list[i]); err != nil {
-				l.cfg.Log.Warn("usage of a model cannot be kept", "model", list[i].Model, "key", list[i].Key, "error", err)
-				continue
-			}
-			good = append(good, list[i])
-		}
-		if _, err := l.keep(ctx, write, good); err != nil {
-			return err
-		}
-		l.mu.Lock() // nobody else takes from the front
-		l.waiting = slices.Delete(l.waiting, 0, len(list))
-		if len(l.waiting) == 0 {
-			l.waiting = nil
-		}
-		l.mu.Unlock()
 	}
 }
 

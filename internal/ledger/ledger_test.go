@@ -238,6 +238,59 @@ func TestNote(t *testing.T) {
 	})
 }
 
+// TestBeside keeps what was noted with the next commit, all in one write; what
+// cannot be kept waits on, and Flush waits for what is under way.
+func TestBeside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := open(t, nil)
+		type posted struct {
+			do   func(context.Context, store.Tx) error
+			done func(error)
+		}
+		var posts []posted
+		post := func(do func(context.Context, store.Tx) error, done func(error)) {
+			posts = append(posts, posted{do, done})
+		}
+		commit := func() {
+			t.Helper()
+			for _, p := range posts {
+				p.done(w.write(t.Context(), p.do))
+			}
+			posts = nil
+		}
+		w.Beside(post) // nothing waits
+		for i := range 40 {
+			w.Note(event(fmt.Sprint(i), nil))
+			w.Beside(post)
+		}
+		w.Note(event("bad", func(e *ledger.Event) { e.Tokens.Output = -1 }))
+		if len(posts) != 1 {
+			t.Errorf("%d writes, want 1", len(posts))
+		}
+		commit()
+		w.sums("agent", "ada: 40, $60000000, $60000000")
+
+		w.fail(store.ErrFull)
+		w.Note(event("later", nil))
+		w.Beside(post)
+		commit()
+		w.fail(nil)
+		w.Note(event("latest", nil))
+		w.Beside(post)
+		var flushing sync.WaitGroup
+		flushing.Go(func() {
+			if err := w.Flush(t.Context(), w.write); err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		w.sums("agent", "ada: 40, $60000000, $60000000")
+		posts[0].done(context.Canceled) // the worker has ended before
+		flushing.Wait()
+		w.sums("agent", "ada: 42, $63000000, $63000000")
+	})
+}
+
 // TestUnknownOutcome: a write that took effect and failed is written again, and
 // counts once.
 func TestUnknownOutcome(t *testing.T) {

@@ -674,6 +674,19 @@ func (w *Worker) Take(ctx context.Context, a store.Activity, workerName string, 
 // else is being committed. It returns what do returned. When ctx ends first, do
 // either is not called or is waited for: what it changes is the caller's again.
 func (w *Worker) Write(ctx context.Context, do func(ctx context.Context, tx store.Tx) error) error {
+	return w.enlist(do).wait(ctx)
+}
+
+// WriteAhead is Write without waiting: done gets what Write would return, by
+// another goroutine. What is delivered to the worker after WriteAhead has returned
+// is durable with do's change or later, never before.
+func (w *Worker) WriteAhead(do func(ctx context.Context, tx store.Tx) error, done func(error)) {
+	op := w.enlist(do)
+	w.cfg.Go(func() { done(op.wait(w.ctx)) })
+}
+
+// enlist puts a write before the next commit.
+func (w *Worker) enlist(do func(ctx context.Context, tx store.Tx) error) *write {
 	op := &write{done: make(chan error, 1)}
 	op.Do = func(ctx context.Context, tx store.Tx) error {
 		if !op.state.CompareAndSwap(writeWaits, writeBegan) && op.state.Load() == writeGivenUp {
@@ -686,6 +699,11 @@ func (w *Worker) Write(ctx context.Context, do func(ctx context.Context, tx stor
 	w.writes = append(w.writes, op)
 	w.signal()
 	w.mu.Unlock()
+	return op
+}
+
+// wait returns what became of the write.
+func (op *write) wait(ctx context.Context) error {
 	select {
 	case err := <-op.done:
 		return err

@@ -84,7 +84,8 @@ type Config struct {
 	Routes    []Route // the first that matches counts
 	Transport http.RoundTripper
 
-	// Used is told of each call that was answered. It must return quickly.
+	// Used is told of each call that was answered, before Run returns the answer. It
+	// must return quickly.
 	Used func(Usage)
 	// Read and Write reach objects: Input and Output of bedrock:invokeModel.
 	// nil: these are refused.
