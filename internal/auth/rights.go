@@ -183,6 +183,8 @@ var Routes = func() map[string]rule {
 		GET executions/histogram
 		GET executions/{arn}
 		GET executions/{arn}/visits
+		GET executions/{arn}/visits/{event}/flow
+		GET executions/{arn}/events
 		GET executions/{arn}/totals
 		GET executions/{arn}/payload
 		GET examples

@@ -300,7 +300,7 @@ func (t *Test) leaves(next string) bool {
 
 // context is the context object of a state under test: the one that was given, or
 // object as an Express execution has it, without RedriveCount (recorded). In a
-// Map, the state's input is the first item's.
+// Map, the state's input is the first item's, unless the given one says otherwise.
 func (t *Test) context(object value.Value) value.Value {
 	if t == nil {
 		return object
@@ -312,6 +312,9 @@ func (t *Test) context(object value.Value) value.Value {
 	}
 	if given := t.in.Context; !given.IsAbsent() {
 		object = given
+		if !given.Get("Map").IsAbsent() {
+			return object
+		}
 	} else {
 		x := object.Get("Execution").Without("RedriveCount")
 		if t.in.Execution.RoleARN == "" {

@@ -33,6 +33,10 @@ type Execution struct {
 	State      string `json:"state,omitempty"`
 	WaitingFor string `json:"waiting_for,omitempty"`
 	Error      string `json:"error,omitempty"`
+	// CostNano is what was billed for models it called, in nano-USD; missing where
+	// none was. CostIsPart says that more was used than is looked at here.
+	CostNano   *int64 `json:"cost_nano,omitempty"`
+	CostIsPart bool   `json:"cost_is_part,omitempty"`
 }
 
 // Detail is what the page of one execution says above all else.
@@ -46,10 +50,8 @@ type Detail struct {
 	RedriveStatusReason string       `json:"redrive_status_reason,omitempty"`
 	Transitions         int64        `json:"transitions"` // states entered
 	Open                int          `json:"open_visits"`
-	CostNano            int64        `json:"cost_nano"` // billed for models it called, in nano-USD
 	Tokens              int64        `json:"tokens"`
-	CostIsPart          bool         `json:"cost_is_part,omitempty"` // more was used than is looked at here
-	Failed              *Visit       `json:"failed,omitempty"`       // the visit to look at first when it did not succeed
+	Failed              *Visit       `json:"failed,omitempty"` // the visit to look at first when it did not succeed
 	Parent              string       `json:"parent_execution,omitempty"`
 	MapRun              string       `json:"map_run,omitempty"` // that it is a child of
 	Item                *int64       `json:"item,omitempty"`    // its place among the Map Run's children
@@ -183,16 +185,29 @@ func (f *fold) culprit() int32 {
 	return -1
 }
 
-func (s *Server) addCost(ctx context.Context, x *found, d *Detail) error {
-	used, err := s.cfg.Store.UsagesOfExecution(ctx, x.arn, 0, mostUsages)
-	for i := range used {
-		if used[i].Counted {
-			d.CostNano += used[i].Billed
-			d.Tokens += tokens(&used[i])
+func (s *Server) addCost(ctx context.Context, _ *found, d *Detail) error {
+	cost, tokens, err := s.cost(ctx, &d.Execution, mostUsages)
+	if d.CostNano == nil {
+		d.CostNano = &cost
+	}
+	d.Tokens = tokens
+	return err
+}
+
+// cost sums up what an execution used, of the first so many usages, and notes it in
+// its row when there are any.
+func (s *Server) cost(ctx context.Context, row *Execution, most int) (cost, used int64, err error) {
+	list, err := s.cfg.Store.UsagesOfExecution(ctx, row.ARN, 0, most)
+	for i := range list {
+		if list[i].Counted {
+			cost += list[i].Billed
+			used += tokens(&list[i])
 		}
 	}
-	d.CostIsPart = len(used) == mostUsages
-	return err
+	if len(list) > 0 {
+		row.CostNano, row.CostIsPart = &cost, len(list) == most
+	}
+	return cost, used, err
 }
 
 // startedBy is the member of an input that says which execution has started this

@@ -18,6 +18,8 @@ import (
 const (
 	mostSeen = 20_000 // executions in lists
 	mostRead = 2_000  // of them read whole, for their error or input
+	// rowUsages is how many usages of each of a page's executions are summed up.
+	rowUsages = 200
 )
 
 // want is what a search is for.
@@ -52,6 +54,11 @@ func (s *Server) search(r *http.Request) (any, error) {
 	p := &searchPage{limit: limit, rows: []Execution{}}
 	if err := s.look(r.Context(), w, store.ExecutionID(cursor), p); err != nil {
 		return nil, err
+	}
+	for i := range p.rows {
+		if _, _, err := s.cost(r.Context(), &p.rows[i], rowUsages); err != nil {
+			return nil, err
+		}
 	}
 	page := map[string]any{"executions": p.rows, "looked_at": p.seen, "complete": p.next == 0 || len(p.rows) == limit}
 	if p.next != 0 {

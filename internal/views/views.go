@@ -143,6 +143,8 @@ func (s *Server) Register(mux *http.ServeMux) {
 	handle("GET /api/v1/executions/{arn}/visits", s.visits)
 	handle("GET /api/v1/executions/{arn}/totals", s.totals)
 	handle("GET /api/v1/executions/{arn}/payload", s.payload)
+	handle("GET /api/v1/executions/{arn}/events", s.events)
+	handle("GET /api/v1/executions/{arn}/visits/{event}/flow", s.flow)
 	handle("POST /api/v1/executions/{arn}/fork", s.fork)
 	handle("GET /api/v1/machines", s.machines)
 	handle("GET /api/v1/machines/{name}/stats", s.machineStats)

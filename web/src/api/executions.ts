@@ -24,6 +24,9 @@ export interface ExecutionRow {
   state?: string;
   waiting_for?: WaitingFor;
   error?: string;
+  /** Nano-USD; missing where nothing was used. */
+  cost_nano?: number;
+  cost_is_part?: boolean;
 }
 
 export type WaitingFor = 'timer' | 'callback' | 'task' | 'child' | 'activity' | 'map_run' | 'agent' | 'review';
@@ -93,9 +96,7 @@ export interface ExecutionView extends ExecutionRow {
   redrive_status_reason?: string;
   transitions: number;
   open_visits: number;
-  cost_nano: number;
   tokens: number;
-  cost_is_part?: boolean;
   failed?: Visit;
   parent_execution?: string;
   map_run?: string;
@@ -169,7 +170,7 @@ export function executionQuery(arn: string) {
 export function boundTasksQuery(arn: string) {
   return queryOptions({
     queryKey: ['tasks', 'execution', arn],
-    queryFn: async ({ signal }) => (await rest<{ tasks?: { id: string; key: string; title: string; state: string }[] }>('/tasks', { query: { execution: arn, limit: 50 }, signal })).tasks ?? [],
+    queryFn: async ({ signal }) => (await rest<{ tasks?: { id: string; key: string; title: string; state: string; created_at: string; source?: { execution: string; state: string } }[] }>('/tasks', { query: { execution: arn, limit: 50 }, signal })).tasks ?? [],
   });
 }
 
@@ -223,6 +224,84 @@ export function visitQuery(arn: string, visit: Pick<Visit, 'id' | 'path' | 'last
     staleTime: 60_000,
     placeholderData: (old, query) => (query?.queryKey[2] === visit.id ? old : undefined),
   });
+}
+
+/** A point on the way of the data through a visit. */
+export interface FlowStep {
+  name: string;
+  /** From the history, not worked out again. */
+  recorded: boolean;
+  payload: Payload;
+}
+
+export interface FlowVariable {
+  name: string;
+  payload: Payload;
+  /** That assigned it. */
+  event: number;
+  state: string;
+  /** By this visit. */
+  changed: boolean;
+}
+
+export interface Flow {
+  steps: FlowStep[];
+  variables_before: FlowVariable[];
+  variables_after: FlowVariable[];
+  problem?: string;
+  differs?: boolean;
+}
+
+/** The way of the data through a visit, and its variables. */
+export function flowQuery(arn: string, visit: Pick<Visit, 'id' | 'last_event'>) {
+  return queryOptions({
+    queryKey: ['visit', arn, visit.id, visit.last_event, 'flow'],
+    queryFn: ({ signal }) => rest<Flow>(`${at(arn)}/visits/${visit.id}/flow`, { signal }),
+    staleTime: Infinity,
+  });
+}
+
+export interface VisitEvent {
+  id: number;
+  previous: number;
+  type: string;
+  at: string;
+  name?: string;
+  resource?: string;
+  error?: string;
+  cause?: string;
+  index?: number;
+  payload?: Payload;
+  which?: 'input' | 'output';
+  assigned?: string[];
+  visit?: number;
+}
+
+/** The events of one visit, page by page. */
+export function visitEventsQuery(arn: string, visit: Pick<Visit, 'id' | 'last_event'>) {
+  return infiniteQueryOptions({
+    queryKey: ['visit', arn, visit.id, visit.last_event, 'events'],
+    queryFn: ({ pageParam, signal }) => rest<{ events: VisitEvent[]; next?: number }>(`${at(arn)}/events`, { query: { visit: visit.id, from: pageParam, limit: 50 }, signal }),
+    initialPageParam: 1,
+    getNextPageParam: (last) => last.next,
+    staleTime: Infinity,
+  });
+}
+
+/** So many events are put into one file. */
+export const mostExported = 30_000;
+
+/** The whole history as the AWS API tells it. */
+export async function wholeHistory(arn: string, onMore: (events: number) => void, signal: AbortSignal): Promise<{ events: HistoryEvent[]; complete: boolean }> {
+  const events: HistoryEvent[] = [];
+  let nextToken: string | undefined;
+  do {
+    const page = await aws('GetExecutionHistory', { executionArn: arn, maxResults: 1000, ...(nextToken ? { nextToken } : {}) }, signal);
+    events.push(...page.events);
+    nextToken = page.nextToken;
+    onMore(events.length);
+  } while (nextToken && events.length < mostExported);
+  return { events, complete: nextToken === undefined };
 }
 
 /** The events of an execution, in pages of a hundred. */

@@ -19,6 +19,7 @@ import { executions as t } from '../../strings/executions.ts';
 import { RedriveDialog, StartDialog, StopDialog } from './dialogs.tsx';
 import { interesting, iterationsOf, nodeStatuses, shownStatus, timelineRows, walkedEdges } from './derive.ts';
 import { EventsTable } from './EventsTable.tsx';
+import { exportHistory } from './exportHistory.ts';
 import { CompareWith } from '../compare/CompareLink.tsx';
 import { ForkFacts } from '../fork/Fork.tsx';
 import css from './ExecutionPage.module.css';
@@ -37,6 +38,8 @@ interface Search {
   /** The iteration of a Map that the graph shows: "Each ticket#3". */
   at?: string;
 }
+
+const tabKeys: Partial<Record<InspectorTab, string>> = { input: 'i', output: 'o', flow: 'w', variables: 'v', attempts: 'a', events: 'e', definition: 'd' };
 
 /** One execution: what it does now, what it did, and why it failed. */
 export function ExecutionPage() {
@@ -99,19 +102,10 @@ function Loaded({ execution: x }: { execution: ExecutionView }) {
     ...(running ? [{ keys: 'f', label: t.follow, group: t.groupViews, run: () => setFollow(true) }, { keys: '.', label: t.stop, group: t.groupViews, run: () => setDialog('stop') }] : []),
     ...(redrivable ? [{ keys: 'r', label: t.redrive, group: t.groupViews, run: () => setDialog('redrive') }] : []),
     ...(chosen.node
-      ? (['input', 'output', 'attempts', 'diff', 'definition'] as InspectorTab[]).map((tab) => ({ keys: { input: 'i', output: 'o', attempts: 'a', diff: 'v', definition: 'd' }[tab], label: t.tabs[tab], group: t.groupInspector, run: () => change({ tab }) }))
+      ? (Object.entries(tabKeys) as [InspectorTab, string][]).map(([tab, keys]) => ({ keys, label: t.tabs[tab], group: t.groupInspector, run: () => change({ tab }) }))
       : []),
   ]);
   useListWalk(x.arn);
-
-  const exported = () => {
-    const url = URL.createObjectURL(new Blob([JSON.stringify({ execution: x, definition: definition.data ? JSON.parse(definition.data) : undefined, visits: list }, null, 2)], { type: 'application/json' }));
-    const a = document.createElement('a');
-    a.href = url;
-    a.download = `${x.name}.json`;
-    a.click();
-    URL.revokeObjectURL(url);
-  };
 
   const machine = x.machine.split('/')[0]!;
   return (
@@ -129,7 +123,7 @@ function Loaded({ execution: x }: { execution: ExecutionView }) {
             <Menu.Target><ActionIcon variant="default" size={30} aria-label={common.more}><IconDots size={16} /></ActionIcon></Menu.Target>
             <Menu.Dropdown>
               <Menu.Item leftSection={<IconCopy size={15} />} onClick={() => void copyText(x.arn)}>{t.copyArn}</Menu.Item>
-              <Menu.Item leftSection={<IconDownload size={15} />} onClick={exported}>{t.export}</Menu.Item>
+              <Menu.Item leftSection={<IconDownload size={15} />} onClick={() => void exportHistory(x, definition.data)}>{t.exportHistory}</Menu.Item>
               <CompareWith arn={x.arn} />
             </Menu.Dropdown>
           </Menu>
@@ -166,7 +160,7 @@ function Loaded({ execution: x }: { execution: ExecutionView }) {
             node={chosen.node}
             visit={chosen.visit}
             siblings={siblings}
-            tab={search.tab ?? (chosen.visit?.status === 'failed' ? 'attempts' : 'input')}
+            tab={search.tab ?? (chosen.visit?.status === 'failed' && chosen.visit.attempts.length > 0 ? 'attempts' : 'input')}
             onTab={(tab) => change({ tab })}
             onVisit={selectVisit}
             onClose={() => selectNode(undefined)}
@@ -178,7 +172,7 @@ function Loaded({ execution: x }: { execution: ExecutionView }) {
         )}
       </div>
       {dialog === 'stop' && <StopDialog execution={x} onClose={() => setDialog(null)} />}
-      {dialog === 'redrive' && <RedriveDialog execution={x} onClose={() => setDialog(null)} />}
+      {dialog === 'redrive' && <RedriveDialog execution={x} totals={totals.data?.by_status} onClose={() => setDialog(null)} />}
       {dialog === 'start' && <StartDialog execution={x} onClose={() => setDialog(null)} onStarted={(arn) => void navigate({ to: '/executions/$id', params: { id: arn } })} />}
     </Page>
   );

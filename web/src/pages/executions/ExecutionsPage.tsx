@@ -8,7 +8,7 @@ import { machinesQuery } from '../../api/machines.ts';
 import { useShortcuts } from '../../app/keys.ts';
 import { Page } from '../../app/Page.tsx';
 import {
-  DataTable, Duration, EmptyState, ErrorState, FilterBar, formatCount, formatDuration, formatTerm, formatTime, NoMatch, parseFilter, StackedBars, StatusBadge, statusText, TimeAgo,
+  DataTable, Duration, EmptyState, ErrorState, FilterBar, formatCount, formatDuration, formatTerm, formatTime, Money, NoMatch, parseFilter, StackedBars, StatusBadge, statusText, TimeAgo,
   type Column, type FilterField, type Series,
 } from '../../kit/index.ts';
 import { common, kit } from '../../strings/index.ts';
@@ -63,6 +63,7 @@ const columns: Column<ExecutionRow>[] = [
         x.error && <span className={css.error}>{x.error}</span>
       ),
   },
+  { id: 'cost', label: t.columns.cost, width: '92px', align: 'right', cell: (x) => (x.cost_nano === undefined ? '' : <><Money nano={x.cost_nano} />{x.cost_is_part && '+'}</>) },
   { id: 'redrives', label: t.columns.redrives, width: '90px', align: 'right', cell: (x) => (x.redrives > 0 ? x.redrives : ''), hidden: true },
   { id: 'events', label: t.columns.events, width: '90px', align: 'right', cell: (x) => formatCount(x.events), hidden: true },
 ];

@@ -1,4 +1,5 @@
-import { ActionIcon, Tabs } from '@mantine/core';
+import { ActionIcon, SegmentedControl, Tabs } from '@mantine/core';
+import { useLocalStorage } from '@mantine/hooks';
 import { IconChevronLeft, IconChevronRight } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
@@ -11,9 +12,10 @@ import { executions as t } from '../../strings/executions.ts';
 import { iterationsOf, shownStatus } from './derive.ts';
 import { VisitActions } from '../fork/Fork.tsx';
 import { readable } from './ExecutionPage.tsx';
+import { AgentTab, EventsTab, FlowTab, isAgentRun, VariablesTab } from './VisitTabs.tsx';
 import css from './VisitInspector.module.css';
 
-export type InspectorTab = 'input' | 'output' | 'diff' | 'attempts' | 'definition';
+export type InspectorTab = 'input' | 'output' | 'flow' | 'variables' | 'attempts' | 'events' | 'agent' | 'definition';
 
 interface Props {
   execution: ExecutionView;
@@ -42,6 +44,8 @@ export function VisitInspector({ execution: x, definition, node, visit, siblings
   const at = visit ? siblings.findIndex((s) => s.id === visit.id) : -1;
   const name = node.slice(node.lastIndexOf('/') + 1);
   const found = useMemo(() => (state?.type === 'Map' ? iterationsOf(visits, node).sort((a, b) => a.index - b.index) : []), [state, visits, node]);
+  const agent = v !== undefined && isAgentRun(v, state?.source.Resource);
+  const tabs: InspectorTab[] = ['input', 'output', 'flow', 'variables', ...(agent ? (['agent'] as const) : []), 'attempts', 'events', 'definition'];
   const pick = (by: number) => {
     const to = siblings[at + by];
     if (to) onVisit(to);
@@ -51,6 +55,8 @@ export function VisitInspector({ execution: x, definition, node, visit, siblings
     <Inspector
       title={name}
       label={t.inspector}
+      name="visit"
+      width={460}
       onClose={onClose}
       head={
         <>
@@ -70,7 +76,7 @@ export function VisitInspector({ execution: x, definition, node, visit, siblings
           <VisitActions execution={x} visit={visit} state={name} />
           <Tabs value={tab} onChange={(to) => onTab((to ?? 'input') as InspectorTab)}>
             <Tabs.List className={css.tabs!}>
-              {(['input', 'output', 'diff', 'attempts', 'definition'] as const).map((each) => <Tabs.Tab key={each} value={each}>{t.tabs[each]}</Tabs.Tab>)}
+              {tabs.map((each) => <Tabs.Tab key={each} value={each}>{t.tabs[each]}</Tabs.Tab>)}
             </Tabs.List>
           </Tabs>
         </>
@@ -93,18 +99,27 @@ export function VisitInspector({ execution: x, definition, node, visit, siblings
       )}
       {!v && tab !== 'definition' && <p className="dim">{t.notVisited}</p>}
       {v && tab === 'input' && <PayloadView payload={v.input} label={t.input} pending={whole.isPending} />}
-      {v && tab === 'output' && (v.output || v.exited_at ? <PayloadView payload={v.output} label={t.output} pending={whole.isPending} /> : <p className="dim">{t.noOutput}</p>)}
-      {v && tab === 'diff' && (v.input && v.output ? <DiffView before={pretty(v.input)} after={pretty(v.output)} label={t.tabs.diff} beforeLabel={t.input} afterLabel={t.output} /> : <p className="dim">{t.noOutput}</p>)}
-      {v && tab === 'attempts' && (
-        <>
-          <ol className={css.attempts}>
-            {v.attempts.map((a) => <AttemptRow key={a.n} attempt={a} />)}
-          </ol>
-          <button type="button" className={css.link} onClick={onEvents}>{t.events} {v.first_event}–{v.last_event}</button>
-        </>
-      )}
+      {v && tab === 'output' && <OutputTab visit={v} pending={whole.isPending} />}
+      {v && tab === 'flow' && <FlowTab execution={x} visit={v} />}
+      {v && tab === 'variables' && <VariablesTab execution={x} visit={v} />}
+      {v && tab === 'agent' && <AgentTab execution={x} visit={v} />}
+      {v && tab === 'events' && <EventsTab execution={x} visit={v} onAll={onEvents} />}
+      {v && tab === 'attempts' && (v.attempts.length === 0 ? <p className="dim">{t.noAttempts}</p> : <ol className={css.attempts}>{v.attempts.map((a) => <AttemptRow key={a.n} attempt={a} />)}</ol>)}
       {tab === 'definition' && state && <JsonView value={withoutInside(state.source)} label={t.tabs.definition} depth={3} />}
     </Inspector>
+  );
+}
+
+/** The output, or what it changed of the input. */
+function OutputTab({ visit: v, pending }: { visit: Visit; pending: boolean }) {
+  const [mode, setMode] = useLocalStorage<'value' | 'changes'>({ key: 'lockstep.output', defaultValue: 'value' });
+  if (!v.output && !v.exited_at) return <p className="dim">{t.noOutput}</p>;
+  const comparable = v.input && v.output && !v.input.truncated && !v.output.truncated;
+  return (
+    <>
+      {comparable && <SegmentedControl className={css.mode!} aria-label={t.output} value={mode} onChange={(m) => setMode(m as 'value' | 'changes')} data={[{ value: 'value', label: t.outputValue }, { value: 'changes', label: t.outputChanges }]} />}
+      {comparable && mode === 'changes' ? <DiffView before={pretty(v.input!)} after={pretty(v.output!)} label={t.outputChanges} beforeLabel={t.input} afterLabel={t.output} /> : <PayloadView payload={v.output} label={t.output} pending={pending} />}
+    </>
   );
 }
 

@@ -4,9 +4,10 @@ import { useState, type ReactNode } from 'react';
 import { aws } from '../../api/aws.ts';
 import { redriveExecution, startExecution, stopExecution, type ExecutionView } from '../../api/executions.ts';
 import { client } from '../../app/client.ts';
-import { ErrorState, JsonEditor } from '../../kit/index.ts';
+import { ErrorState, formatCount, JsonEditor } from '../../kit/index.ts';
 import { common } from '../../strings/index.ts';
 import { executions as t } from '../../strings/executions.ts';
+import css from './ExecutionPage.module.css';
 
 interface Props {
   execution: ExecutionView;
@@ -56,10 +57,20 @@ export function StopDialog({ execution: x, onClose }: Props) {
   );
 }
 
-export function RedriveDialog({ execution: x, onClose }: Props) {
+/** Says where it goes on, what is kept, and what runs again. */
+export function RedriveDialog({ execution: x, totals, onClose }: Props & { totals?: Record<string, number> | undefined }) {
+  const visits = (n: number) => t.visits(formatCount(n), n === 1);
+  const kept = (totals?.succeeded ?? 0) + (totals?.caught ?? 0);
+  const again = (totals?.failed ?? 0) + (totals?.aborted ?? 0);
   return (
     <Ask title={t.redriveTitle} action={t.redrive} onClose={onClose} act={() => redriveExecution(x.arn)}>
       <p style={{ margin: 0 }}>{x.failed ? t.redriveText(x.failed.state) : t.redriveTextNoState}</p>
+      <dl className={css.redrive}>
+        {x.failed && <><dt>{t.redriveFrom}</dt><dd><strong>{x.failed.state}</strong>{x.failed.path !== x.failed.state && <span className="mono dim"> {x.failed.path}</span>}</dd></>}
+        {totals && <><dt>{t.redriveKept}</dt><dd>{t.redriveKeptText(visits(kept))}</dd></>}
+        {totals && again > 0 && <><dt>{t.redriveAgain}</dt><dd>{t.redriveAgainText(visits(again))}</dd></>}
+      </dl>
+      <ul className={css.redriveNotes}>{t.redriveNotes.map((n) => <li key={n}>{n}</li>)}</ul>
     </Ask>
   );
 }

@@ -5,12 +5,13 @@ import { useEffect, useMemo, useState } from 'react';
 import { testState, type TestResult } from '../../api/teststate.ts';
 import { useShortcuts } from '../../app/keys.ts';
 import type { State } from '../../graph/definition.ts';
-import { DiffView, EmptyState, ErrorState, JsonEditor, JsonView, Kbd, StatusBadge } from '../../kit/index.ts';
+import { EmptyState, ErrorState, JsonEditor, JsonView, Kbd, StatusBadge } from '../../kit/index.ts';
 import { teststate as t } from '../../strings/teststate.ts';
 import { SavedCases } from './SavedCases.tsx';
 import css from './TestState.module.css';
 import { emptyForm, fault, mayMock, mustMock, requestOf, type Form } from './form.ts';
-import { stepsOf, type Step } from './flow.ts';
+import { stepsOf } from './flow.ts';
+import { StepRow } from './StepRow.tsx';
 import { UseRunDialog, type Filled } from './UseRun.tsx';
 
 export interface TestStatePanelProps {
@@ -204,26 +205,6 @@ function Outcome({ result: r, form }: { result: TestResult; form: Form }) {
         </>
       )}
     </>
-  );
-}
-
-function StepRow({ step }: { step: Step }) {
-  const same = step.from !== undefined && step.from.text === step.text;
-  const [mode, setMode] = useState<'value' | 'changes'>(step.from && !same ? 'changes' : 'value');
-  const label = t.steps[step.name] ?? step.name;
-  return (
-    <li className={css.step} data-same={same || undefined}>
-      <div className={css.stepHead}>
-        <strong>{label}</strong>
-        {step.from && <span className="dim">{same ? t.same : t.comparedWith(t.steps[step.from.name] ?? step.from.name)}</span>}
-        {step.from && !same && (
-          <SegmentedControl aria-label={label} value={mode} onChange={(v) => setMode(v as 'value' | 'changes')} data={[{ value: 'changes', label: t.changes }, { value: 'value', label: t.value }]} />
-        )}
-      </div>
-      {!same && (mode === 'changes' && step.from
-        ? <DiffView before={step.from.text} after={step.text} label={label} />
-        : <JsonView value={undefined} text={step.text} label={label} depth={2} plain />)}
-    </li>
   );
 }
 
