@@ -28,7 +28,8 @@ try {
   const at = `/executions/${encodeURIComponent(executionArn)}?view=timeline`;
 
   const seen = { failed: [], rows: [] };
-  for (let run = 0; run < 6; run++) {
+  const runs = Number(process.env.BENCH_RUNS ?? 6);
+  for (let run = 0; run < runs; run++) {
     const page = await openPage(browser, server);
     await page.addInitScript(() => {
       window.seen = {};
@@ -57,6 +58,10 @@ try {
     await page.waitForTimeout(3000);
     await page.mouse.move(700, 620);
     const trace = await traced(page, async () => {
+      await page.evaluate(() => {
+        const frame = () => requestAnimationFrame(frame);
+        frame();
+      });
       for (let i = 0; i < 90; i++) {
         await page.mouse.wheel(0, i < 60 ? 240 : -240);
         await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)));

@@ -33,7 +33,10 @@ export function mainThreadTasks(events) {
 /** Main-thread time of each frame: what ran between one beginning of a frame and the next. */
 export function perFrame(events, tasks) {
   const thread = tasks[0]?.thread;
-  const starts = events.filter((e) => e.name === 'BeginMainThreadFrame' && `${e.pid}/${e.tid}` === thread).map((e) => e.ts / 1000).sort((a, b) => a - b);
+  const of = (name) => events.filter((e) => e.name === name && `${e.pid}/${e.tid}` === thread).map((e) => e.ts / 1000).sort((a, b) => a - b);
+  // Without a screen frames are not always said to begin; then it is where their callbacks ran.
+  const begun = of('BeginMainThreadFrame');
+  const starts = begun.length > 10 ? begun : of('FireAnimationFrame');
   const out = [];
   let i = 0;
   for (let f = 0; f + 1 < starts.length; f++) {
