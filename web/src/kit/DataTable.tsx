@@ -2,7 +2,7 @@ import { ActionIcon, Checkbox, Menu, Skeleton, Tooltip } from '@mantine/core';
 import { useLocalStorage } from '@mantine/hooks';
 import { IconArrowDown, IconArrowUp, IconColumns3 } from '@tabler/icons-react';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { useEffect, useRef, useState, type ReactNode } from 'react';
+import { memo, useEffect, useMemo, useRef, useState, type ReactNode, type RefObject } from 'react';
 import { useShortcuts } from '../app/keys.ts';
 import { kit, shell } from '../strings/index.ts';
 import css from './DataTable.module.css';
@@ -68,6 +68,65 @@ interface Settings {
 /** Above so many rows only those in sight are drawn. */
 const drawAll = 150;
 
+/** What a row calls. */
+interface RowCalls<Row> {
+  focus: (index: number) => void;
+  open: (row: Row, newTab: boolean) => void;
+  toggle: (index: number, range: boolean) => void;
+  /** Nothing is selected any more. */
+  clear: () => void;
+}
+
+interface RowProps<Row> {
+  row: Row;
+  index: number;
+  columns: Column<Row>[];
+  calls: RefObject<RowCalls<Row>>;
+  cursor: boolean;
+  /** Tab leads to it. */
+  reached: boolean;
+  active: boolean;
+  openable: boolean;
+  /** Undefined: it cannot be selected. */
+  selected: boolean | undefined;
+  label: string;
+}
+
+function Row<R>({ row, index, columns, calls, cursor, reached, active, openable, selected, label }: RowProps<R>) {
+  return (
+    <tr
+      data-index={index}
+      data-cursor={cursor || undefined}
+      data-active={active || undefined}
+      data-openable={openable || undefined}
+      aria-selected={selected}
+      tabIndex={reached ? 0 : -1}
+      onFocus={() => calls.current.focus(index)}
+      onKeyDown={(e) => {
+        if (e.key === 'Enter' && e.target === e.currentTarget) calls.current.open(row, e.ctrlKey || e.metaKey);
+        if (e.key === 'Escape') calls.current.clear();
+      }}
+      onClick={(e) => {
+        if (e.target instanceof Element && e.target.closest('a,button,input,label,[role="menu"]')) return;
+        if (window.getSelection()?.toString()) return;
+        calls.current.open(row, e.ctrlKey || e.metaKey);
+      }}
+    >
+      {selected !== undefined && (
+        <td className={css.check}>
+          <Checkbox checked={selected} onClick={(e) => calls.current.toggle(index, e.shiftKey)} onChange={() => {}} aria-label={label} tabIndex={-1} />
+        </td>
+      )}
+      {columns.map((c) => (
+        <td key={c.id} data-align={c.align} className={c.align === 'right' ? 'num' : undefined}>
+          {c.cell(row)}
+        </td>
+      ))}
+    </tr>
+  );
+}
+const TableRow = memo(Row) as typeof Row;
+
 /** A table: sorting and paging are the server's; columns, density, selection and keys are here. */
 export function DataTable<Row>(props: DataTableProps<Row>) {
   const { name, label, rows, rowId, sort, onSort, onOpen, selected, onSelect, loading, empty, onMore, toolbar, bulk, active, plain } = props;
@@ -83,7 +142,7 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
   const frame = useRef<HTMLDivElement>(null);
   const waiting = useDelayed(loading === true && rows.length === 0);
 
-  const columns = props.columns.filter((c) => c.always || (settings.columns[c.id] ?? !c.hidden));
+  const columns = useMemo(() => props.columns.filter((c) => c.always || (settings.columns[c.id] ?? !c.hidden)), [props.columns, settings.columns]);
   const height = settings.compact ? 28 : 34;
   const virtual = rows.length > drawAll;
   const virtualizer = useVirtualizer({ count: virtual ? rows.length : 0, getScrollElement: () => frame.current, estimateSize: () => height, overscan: 12 });
@@ -138,39 +197,33 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
     if (onMore && virtual && last >= rows.length - 20) onMore();
   }, [last, rows.length, virtual, onMore]);
 
+  // Rows are drawn again only when something of theirs has changed; what they call
+  // is always the newest.
+  const calls = useRef<RowCalls<Row>>(null!);
+  calls.current = {
+    focus: setCursor,
+    open: (r, newTab) => onOpen?.(r, { newTab }),
+    toggle,
+    clear: () => {
+      if (selected && selected.size > 0) onSelect?.(new Set());
+    },
+  };
   const row = (r: Row, i: number) => {
     const id = rowId(r);
     return (
-      <tr
+      <TableRow
         key={id}
-        data-index={i}
-        data-cursor={i === cursor || undefined}
-        data-active={active === id || undefined}
-        data-openable={onOpen ? true : undefined}
-        aria-selected={selected?.has(id)}
-        tabIndex={i === (cursor < 0 ? 0 : cursor) ? 0 : -1}
-        onFocus={() => setCursor(i)}
-        onKeyDown={(e) => {
-          if (e.key === 'Enter' && e.target === e.currentTarget) onOpen?.(r, { newTab: e.ctrlKey || e.metaKey });
-          if (e.key === 'Escape' && selected && selected.size > 0) onSelect?.(new Set());
-        }}
-        onClick={(e) => {
-          if (e.target instanceof Element && e.target.closest('a,button,input,label,[role="menu"]')) return;
-          if (window.getSelection()?.toString()) return;
-          onOpen?.(r, { newTab: e.ctrlKey || e.metaKey });
-        }}
-      >
-        {onSelect && (
-          <td className={css.check}>
-            <Checkbox checked={selected?.has(id) ?? false} onClick={(e) => toggle(i, e.shiftKey)} onChange={() => {}} aria-label={kit.selectRow(props.rowLabel?.(r) ?? id)} tabIndex={-1} />
-          </td>
-        )}
-        {columns.map((c) => (
-          <td key={c.id} data-align={c.align} className={c.align === 'right' ? 'num' : undefined}>
-            {c.cell(r)}
-          </td>
-        ))}
-      </tr>
+        row={r}
+        index={i}
+        columns={columns}
+        calls={calls}
+        cursor={i === cursor}
+        reached={i === (cursor < 0 ? 0 : cursor)}
+        active={active === id}
+        openable={onOpen !== undefined}
+        selected={onSelect ? (selected?.has(id) ?? false) : undefined}
+        label={onSelect ? kit.selectRow(props.rowLabel?.(r) ?? id) : ''}
+      />
     );
   };
 
