@@ -86,6 +86,8 @@ export default {
         assert.equal(got.length, want.length);
         want.forEach((d, i) => assert.ok(got[i].includes(d.message) && got[i].includes(d.code) && got[i].includes(d.location ?? ''), `${got[i]} says ${d.message}`));
         for (const part of got) assert.match(part, /line \d+/);
+        // The same are marked in the text.
+        await page.locator('.cm-lintRange-error').first().waitFor();
         await look(page, 'editor-problems');
         await panel.getByRole('button').nth(1).click();
         await code.click();
@@ -112,7 +114,17 @@ export default {
         const page = await open('/machines/dragged/edit');
         const wait = page.getByRole('complementary', { name: 'Palette' }).getByRole('button', { name: /^Wait/ });
         await page.getByRole('button', { name: /^Second/ }).waitFor();
-        await wait.dragTo(page.getByRole('button', { name: 'Insert between First and Second' }));
+        // By hand: a drag is under way, and over its target, before it is let go.
+        const target = page.getByRole('button', { name: 'Insert between First and Second' });
+        await wait.hover();
+        await page.mouse.down();
+        await target.hover();
+        await until(async () => {
+          const box = await target.boundingBox();
+          await page.mouse.move(box.x + box.width / 2 + (Date.now() % 2), box.y + box.height / 2);
+          return page.locator('[data-over]').count();
+        }, 'the drag is over its target');
+        await page.mouse.up();
         await page.getByRole('button', { name: /^Wait.*Wait/s, pressed: true }).waitFor();
         // Moved by keys: to the end of the way.
         await page.keyboard.press('m');

@@ -28,8 +28,11 @@ export function CodeView({ editor, diagnostics, resources, selected, goTo }: Cod
   });
   const view = useRef<{ view: EditorView; kit: typeof import('../../../kit/lazy/editor.ts') } | null>(null);
 
+  const refresh = useRef<import('@codemirror/state').StateEffectType<null> | null>(null);
+
   useEffect(() => {
-    if (view.current) view.current.kit.forceLinting(view.current.view);
+    // A change of the text starts a check by itself; what the server says comes later.
+    if (view.current && refresh.current) view.current.view.dispatch({ effects: refresh.current.of(null) });
   }, [diagnostics]);
 
   const show = (offset: number) => {
@@ -64,7 +67,10 @@ export function CodeView({ editor, diagnostics, resources, selected, goTo }: Cod
           if (goTo) show(goTo.offset);
           else if (node) show(node.from);
         }}
-        extensions={(kit) => [
+        extensions={(kit) => {
+          const refreshed = kit.StateEffect.define<null>();
+          refresh.current = refreshed;
+          return [
           // Undo is the page's, which knows what was changed on the canvas, too.
           kit.Prec.highest(
             kit.keymap.of([
@@ -83,7 +89,7 @@ export function CodeView({ editor, diagnostics, resources, selected, goTo }: Cod
                 return { from: at.from, to: Math.max(at.from, at.to), severity: d.severity === 'ERROR' ? ('error' as const) : ('warning' as const), message: d.message, source: d.code };
               });
             },
-            { delay: 200 },
+            { delay: 200, needsRefresh: (u) => u.transactions.some((tr) => tr.effects.some((e) => e.is(refreshed))) },
           ),
           kit.EditorState.languageData.of(() => [
             {
@@ -95,7 +101,8 @@ export function CodeView({ editor, diagnostics, resources, selected, goTo }: Cod
               },
             },
           ]),
-        ]}
+          ];
+        }}
       />
     </div>
   );

@@ -87,7 +87,7 @@ export function PublishDialog({ name, type, text, base, errors, onClose, onPubli
             </Group>
           </div>
         )}
-        <DiffView before={readable((theirs ?? base)?.definition ?? '')} after={readable(text)} label={t.publishTitle(name)} beforeLabel={t.before} afterLabel={t.after} />
+        <div className={css.diffBox}><DiffView before={readable((theirs ?? base)?.definition ?? '')} after={readable(text)} label={t.publishTitle(name)} beforeLabel={t.before} afterLabel={t.after} /></div>
         <Textarea label={t.description} description={t.descriptionText} value={description} onChange={(e) => setDescription(e.currentTarget.value)} maxLength={256} autosize minRows={1} data-autofocus />
         {publish.isError && <ErrorState error={publish.error} title={t.refused} />}
         <Group justify="flex-end">
