@@ -141,7 +141,6 @@ export const agents = {
 
   wizard: {
     title: 'Connect an agent',
-    steps: { what: 'What', how: 'How', kit: 'Connect', first: 'First task' },
     project: 'Project',
     projectText: 'The board whose tasks it may take.',
     newProject: 'Make a project first',
@@ -170,7 +169,6 @@ export const agents = {
     kitTitle: 'Do this where the agent runs',
     kitText: 'The key in it is shown this once. Copy what you need before you leave.',
     files: 'Files',
-    steps2: 'Steps',
     secret: 'holds the key',
     key: 'Key',
     waiting: (name: string) => `Waiting for the first call of ${name}`,

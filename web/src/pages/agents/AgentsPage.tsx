@@ -7,7 +7,7 @@ import { lastModel, statusHistory, stretches, useRights, type Agent } from '../.
 import { projectsQuery } from '../../api/board.ts';
 import { useShortcuts } from '../../app/keys.ts';
 import { Page } from '../../app/Page.tsx';
-import { AgentAvatar, BudgetBar, EmptyState, ErrorState, FilterBar, formatTime, Money, NoMatch, parseFilter, StatusBadge, Swimlane, TimeAgo, useDelayed, type Term } from '../../kit/index.ts';
+import { AgentAvatar, BudgetBar, EmptyState, ErrorState, FilterBar, formatTime, Money, NoMatch, parseFilter, StatusBadge, statusText, Swimlane, TimeAgo, useDelayed, type Term } from '../../kit/index.ts';
 
 import { agents as t } from '../../strings/agents.ts';
 import css from './agents.module.css';
@@ -140,7 +140,7 @@ function AgentCard({ card: c }: { card: Card }) {
               <span className="mono">{c.current.key}</span> {c.current.title}
             </Link>
             <span className={css.line}>
-              {note ? <><span className="truncate">{note.text}</span> <TimeAgo at={note.at} /></> : <><StatusBadge status={c.current.state} size="sm" /> <TimeAgo at={c.current.state_since} /></>}
+              <span className="truncate">{c.current.state === 'blocked' ? (c.current.block?.reason ?? statusText('blocked')) : note && c.current.state === 'in_progress' ? note.text : statusText(c.current.state)}</span> <TimeAgo at={note && c.current.state === 'in_progress' ? note.at : c.current.state_since} />
             </span>
           </>
         ) : (

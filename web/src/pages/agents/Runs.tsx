@@ -90,7 +90,7 @@ export function Runs({ agent }: { agent: Agent }) {
   if (list.isError) return <ErrorState error={list.error} retry={() => void list.refetch()} />;
   const shown = search.run && search.of ? { id: search.run, key: search.of } : undefined;
   return (
-    <div style={{ display: 'flex', alignItems: 'flex-start', minWidth: 0 }}>
+    <div style={{ display: 'flex', alignItems: 'flex-start', gap: 16, minWidth: 0 }}>
       <div style={{ flex: 1, minWidth: 0 }}>
         <DataTable
           name="runs"
@@ -146,14 +146,14 @@ function RunInspector({ id, task, onClose }: { id: string; task: string; onClose
           />
           {run.error && (
             <section>
-              <h3>{t.errorOf}</h3>
+              <h3 className={css.small}>{t.errorOf}</h3>
               <p style={{ overflowWrap: 'anywhere', margin: '4px 0 10px' }}>{run.error.message}</p>
               <Facts of={[[t.category, run.error.category], ...(run.error.code ? [[common.code, run.error.code] as const] : []), ...(run.error.last_tool ? [[t.lastTool, run.error.last_tool] as const] : []), ...(run.error.model ? [[t.model, run.error.model] as const] : []), ['', run.error.retryable ? t.retryable : t.notRetryable]]} />
               {run.error.detail && <pre className="mono" style={{ whiteSpace: 'pre-wrap', overflowWrap: 'anywhere' }}>{run.error.detail}</pre>}
             </section>
           )}
           <section>
-            <h3>{t.notes}</h3>
+            <h3 className={css.small}>{t.notes}</h3>
             {(run.notes ?? []).length === 0 && <p className="dim">{t.noNotes}</p>}
             {(run.notes ?? []).map((n, i) => (
               <div key={i} className={css.message}>

@@ -114,7 +114,7 @@ function Overview() {
         <>
           <dl className={css.totals}>
             <Total label={t.billed} value={total && <Money nano={total.billed} />} text={t.billedText} />
-            <Total label={t.included} value={total && <Money nano={toNano(total.shadow) - toNano(total.billed) > 0n ? toNano(total.shadow) - toNano(total.billed) : 0n} included />} text={t.includedText} short />
+            <Total label={t.included} value={total && <Money nano={toNano(total.shadow) > toNano(total.billed) ? toNano(total.shadow) - toNano(total.billed) : 0n} included={toNano(total.shadow) > toNano(total.billed)} />} text={t.includedText} short />
             <Total label={t.tokens} value={total && formatShort(allTokens(total))} text={total ? t.tokensParts(formatShort(total.tokens.input), formatShort(total.tokens.cache_read), formatShort(total.tokens.output)) : ''} />
             <Total label={t.calls} value={total && formatCount(total.events)} text="" />
             <Total label={t.forecast} value={atRate !== undefined && <Money nano={atRate} />} text={t.forecastText} short />

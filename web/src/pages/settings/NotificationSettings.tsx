@@ -20,10 +20,13 @@ export function NotificationSettings() {
   if (!preferences.data) return null;
   const p = preferences.data;
   const change = async (body: Record<string, unknown>) => {
+    // What was chosen shows at once; the server's answer takes its place.
+    if ('types' in body || 'muted' in body) client.setQueryData<Preferences>(['preferences'], (old) => (old ? ({ ...old, ...body } as Preferences) : old));
     try {
       client.setQueryData(['preferences'], await changePreferences(body));
     } catch (err) {
       failed(err);
+      void client.invalidateQueries({ queryKey: ['preferences'] });
     }
   };
   return (
