@@ -674,18 +674,40 @@ func (w *Worker) Take(ctx context.Context, a store.Activity, workerName string, 
 // else is being committed. It returns what do returned. When ctx ends first, do
 // either is not called or is waited for: what it changes is the caller's again.
 func (w *Worker) Write(ctx context.Context, do func(ctx context.Context, tx store.Tx) error) error {
-	return w.enlist(do).wait(ctx)
+	op := w.enlist(do)
+	w.mu.Lock()
+	w.signal()
+	w.mu.Unlock()
+	return op.wait(ctx)
 }
 
 // WriteAhead is Write without waiting: done gets what Write would return, by
 // another goroutine. What is delivered to the worker after WriteAhead has returned
-// is durable with do's change or later, never before.
+// is durable with do's change or later, never before. Something is expected to
+// follow at once, so that both are one commit; without it the change has its own
+// a moment later.
 func (w *Worker) WriteAhead(do func(ctx context.Context, tx store.Tx) error, done func(error)) {
 	op := w.enlist(do)
-	w.cfg.Go(func() { done(op.wait(w.ctx)) })
+	w.cfg.Go(func() {
+		moment, cancel := context.WithTimeout(w.ctx, aheadFor)
+		defer cancel()
+		select {
+		case err := <-op.done:
+			done(err)
+			return
+		case <-moment.Done():
+		}
+		w.mu.Lock()
+		w.signal()
+		w.mu.Unlock()
+		done(op.wait(w.ctx))
+	})
 }
 
-// enlist puts a write before the next commit.
+// aheadFor is how long WriteAhead waits for what follows.
+const aheadFor = 5 * time.Millisecond
+
+// enlist puts a write into the next commit.
 func (w *Worker) enlist(do func(ctx context.Context, tx store.Tx) error) *write {
 	op := &write{done: make(chan error, 1)}
 	op.Do = func(ctx context.Context, tx store.Tx) error {
@@ -697,7 +719,6 @@ func (w *Worker) enlist(do func(ctx context.Context, tx store.Tx) error) *write 
 	}
 	w.mu.Lock()
 	w.writes = append(w.writes, op)
-	w.signal()
 	w.mu.Unlock()
 	return op
 }

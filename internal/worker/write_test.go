@@ -3,6 +3,7 @@ package worker_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/lockstep-run/lockstep/internal/store"
@@ -31,5 +32,28 @@ func TestWriteGivenUp(t *testing.T) {
 		if err == nil != (called == 1) || err != nil && !errors.Is(err, context.Canceled) {
 			t.Errorf("%v after %d calls", err, called)
 		}
+	}
+}
+
+// A write ahead is made with what follows it, in its order, and by itself where
+// nothing follows; done learns what came of it.
+func TestWriteAhead(t *testing.T) {
+	h := start(t, memory.New(), nil)
+	var order []string
+	take := func(name string) func(context.Context, store.Tx) error {
+		return func(context.Context, store.Tx) error { order = append(order, name); return nil }
+	}
+	done := make(chan error, 1)
+	h.WriteAhead(take("ahead"), func(err error) { done <- err })
+	if err := h.Write(t.Context(), take("what follows")); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil || !slices.Equal(order, []string{"ahead", "what follows"}) {
+		t.Errorf("%v after %v", err, order)
+	}
+	wrong := errors.New("wrong")
+	h.WriteAhead(func(context.Context, store.Tx) error { return wrong }, func(err error) { done <- err })
+	if err := <-done; !errors.Is(err, wrong) {
+		t.Errorf("alone it gave %v", err)
 	}
 }
