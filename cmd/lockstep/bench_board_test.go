@@ -9,11 +9,11 @@ import (
 // The bench of the board does every kind of operation, none of them fails, and no
 // wakeup is lost.
 func TestBoardBench(t *testing.T) {
-	got, err := runBoardBench(t.Context(), boardBenchFlags{agents: 10, tasks: 30, watchers: 3, rate: 200, length: time.Second, data: t.TempDir()}, io.Discard)
+	got, err := runBoardBench(t.Context(), boardBenchFlags{agents: 10, tasks: 30, watchers: 3, rate: 15, length: 4 * time.Second, data: t.TempDir()}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Operations != 200 || got.Failed != 0 || got.Error != "" || got.Lost != 0 || got.Repeated != 0 {
+	if got.Operations != 60 || got.Failed != 0 || got.Error != "" || got.Lost != 0 || got.Repeated != 0 {
 		t.Errorf("%+v", got)
 	}
 	for _, kind := range boardKinds {
