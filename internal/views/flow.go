@@ -252,12 +252,13 @@ func (s *Server) readPassage(ctx context.Context, x *found, p *passage) error {
 				p.output, p.after = e.Data, maps.Clone(vars)
 			case p.own[e.ID] && isResult(e.Type):
 				p.result, p.resultAt = e.Data, e.ID
+			case p.own[e.ID] && e.Error != nil && e.Type != engine.EvaluationFailedType: // of an attempt
+				p.result, p.resultAt = nil, 0
 			}
 		}
 		return true
 	})
-	if err != nil || p.failed {
-		p.result, p.resultAt = nil, 0
+	if err != nil {
 		return err
 	}
 	if whole && p.result == nil {
@@ -302,10 +303,10 @@ func (s *Server) tryAgain(ctx context.Context, x *found, p *passage) (*engine.Te
 	switch m.State(p.state.name).(type) {
 	case *asl.Task, *asl.Map, *asl.Parallel:
 		switch {
+		case p.result != nil: // it may have failed with that, too
+			in.Mock = &engine.Mock{Output: engine.Text(*p.result)}
 		case p.failed:
 			in.Mock = &engine.Mock{Error: &p.error, Cause: &p.cause}
-		case p.result != nil:
-			in.Mock = &engine.Mock{Output: engine.Text(*p.result)}
 		case p.output != nil:
 			return nil, errors.New("What the state came to, before anything was made of it, is not in the history.")
 		default: // it has none yet
@@ -492,10 +493,18 @@ func (s *Server) events(r *http.Request) (any, error) {
 	return page, nil
 }
 
+// atMost cuts a text that is longer.
+func atMost(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	return beginning(text, n)
+}
+
 func (s *Server) event(x *found, e *engine.HistoryEvent, visit int64) Event {
 	v := Event{
 		ID: e.ID, Previous: e.Previous, Type: e.Type.String(), At: moment(e.At), Name: e.Name, Resource: e.Resource,
-		Error: text(e.Error), Cause: beginning(text(e.Cause), min(len(text(e.Cause)), eventPreview)), Visit: visit,
+		Error: text(e.Error), Cause: atMost(text(e.Cause), eventPreview), Visit: visit,
 	}
 	switch e.Type {
 	case engine.MapIterationStartedType, engine.MapIterationSucceededType, engine.MapIterationFailedType, engine.MapIterationAbortedType:

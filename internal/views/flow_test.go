@@ -133,6 +133,11 @@ func TestEvents(t *testing.T) {
 		if first := list(page["events"])[0]["payload"].(fields); first["truncated"] != true || first["bytes"] != 5002.0 || len(first["text"].(string)) != 4096 {
 			t.Errorf("a long payload: %v bytes, %d shown", first["bytes"], len(first["text"].(string)))
 		}
+		failed := w.start(w.machine("f", `{"StartAt":"F","States":{"F":{"Type":"Fail","Error":"E","Cause":"because"}}}`), "f", `{}`)
+		synctest.Wait()
+		if events := list(w.get(failed + "/events")["events"]); events[len(events)-1]["cause"] != "because" || events[len(events)-1]["error"] != "E" {
+			t.Errorf("the last event: %v", events[len(events)-1])
+		}
 		var all []string
 		for from := "1"; from != "<nil>"; {
 			page := w.get(x + "/events?limit=3&from=" + from)

@@ -20,6 +20,7 @@ import (
 const (
 	mostPreview = 32 << 10 // bytes of a payload in an answer
 	pagePreview = 2 << 20  // of all payloads on a page
+	mostBare    = 1000     // visits of a page without payloads
 )
 
 // Visit is one state entry of an execution.
@@ -185,10 +186,20 @@ func (s *Server) visits(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	limit, cursor, err := pageOf(q)
+	most := int64(mostPage)
+	if q["payloads"] == "none" {
+		most = mostBare
+	}
+	size, err := number(q, "limit", usualPage, 1, most)
 	if err != nil {
 		return nil, err
 	}
+	delete(q, "limit")
+	_, cursor, err := pageOf(q)
+	if err != nil {
+		return nil, err
+	}
+	limit := int(size)
 	since, err := number(q, "changed_since", 0, 0, 1<<62)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,9 @@
 // The console's end-to-end tests: node e2e/run.mjs [NAME…] runs those whose name
-// contains one of the words.
+// contains one of the words. Files run side by side in one browser, each over a
+// server of its own, LOCKSTEP_E2E_WORKERS at a time; the tests of a file run one
+// after the other.
 import { readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { openPage, shot, startBrowser, startServer, violations } from './harness.mjs';
@@ -11,10 +14,22 @@ const browser = await startBrowser();
 let [passed, failed] = [0, 0];
 const began = Date.now();
 
+const waiting = [];
 for (const file of readdirSync(folder).filter((name) => name.endsWith('.mjs')).sort()) {
   const { default: suite } = await import(pathToFileURL(join(folder, file)));
   const wanted = suite.tests.filter((t) => words.length === 0 || words.some((w) => `${file} ${t.name}`.includes(w)));
-  if (wanted.length === 0) continue;
+  if (wanted.length > 0) waiting.push({ file, suite, wanted });
+}
+// Files with most tests first, so that none is left for last that takes long.
+waiting.sort((a, b) => b.wanted.length - a.wanted.length);
+const workers = Number(process.env.LOCKSTEP_E2E_WORKERS) || Math.max(2, Math.min(4, availableParallelism()));
+await Promise.all(
+  Array.from({ length: workers }, async () => {
+    for (let next = waiting.shift(); next; next = waiting.shift()) await runFile(next);
+  }),
+);
+
+async function runFile({ file, suite, wanted }) {
   const server = await startServer(suite.args ?? [], suite.command);
   try {
     const seeded = await suite.seed?.(server.url);
@@ -60,8 +75,11 @@ for (const file of readdirSync(folder).filter((name) => name.endsWith('.mjs')).s
     }
     if (/panic|"level":"ERROR"|level=ERROR/.test(server.log())) {
       failed++;
-      console.log(`FAIL  ${file}: the server's log has errors\n${server.log()}`);
+      console.log(`FAIL  ${file}: the server's log has errors\n${server.log().slice(0, 3000)}`);
     }
+  } catch (err) {
+    failed++;
+    console.log(`FAIL  ${file}: ${err.stack ?? err}`);
   } finally {
     await server.close();
   }

@@ -1,4 +1,3 @@
-import { Tooltip } from '@mantine/core';
 import { useElementSize } from '@mantine/hooks';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useEffect, useMemo, useRef, useState } from 'react';
@@ -36,6 +35,8 @@ export interface GanttProps {
   onSelect?: (bar: GanttBar, row: GanttRow) => void;
   /** Lines across all rows, such as a redrive. */
   marks?: { at: number; label: string }[];
+  /** Stretches of time that belong together, such as a redrive: shaded, with a label. */
+  bands?: { from: number; to: number; label: string }[];
   height?: string;
 }
 
@@ -44,7 +45,7 @@ const rowHeight = 26;
 const mostElements = 2000;
 
 /** Rows of bars over time. Drag over the axis to zoom, double-click to see all again; long waits are folded. */
-export function Gantt({ label, rows, now, selected, onSelect, marks = [], height }: GanttProps) {
+export function Gantt({ label, rows, now, selected, onSelect, marks = [], bands = [], height }: GanttProps) {
   const scroll = useRef<HTMLDivElement>(null);
   const { ref, width } = useElementSize();
   const [window_, setWindow] = useState<[number, number] | null>(null);
@@ -86,6 +87,10 @@ export function Gantt({ label, rows, now, selected, onSelect, marks = [], height
         <div className={css.rows} style={{ height: virtualizer.getTotalSize() }}>
           <div className={css.grid} aria-hidden="true">
             {marked.map((t) => <span key={t} className={css.gridLine} style={{ left: `${scale.x(t) * 100}%` }} />)}
+            {bands.map((b) => {
+              const [x1, x2] = [Math.max(0, scale.x(b.from)), Math.min(1, scale.x(b.to))];
+              return x2 <= 0 || x1 >= 1 ? null : <span key={b.from} className={css.band} style={{ left: `${x1 * 100}%`, width: `${Math.max(0, x2 - x1) * 100}%` }}><span>{b.label}</span></span>;
+            })}
             {scale.folds.map((f) => (
               <span key={f.from} className={css.fold} style={{ left: `${scale.x(f.from) * 100}%`, width: `${(scale.x(f.to) - scale.x(f.from)) * 100}%` }}>
                 <span className={css.foldText}>{formatDuration(f.to - f.from)}</span>
@@ -118,19 +123,18 @@ function Bar({ bar, row, scale, now, selected, onSelect }: { bar: GanttBar; row:
   if (x2 < 0 || x1 > 1) return null;
   const left = Math.max(0, x1);
   return (
-    <Tooltip label={bar.title} openDelay={100}>
-      <button
-        type="button"
-        className={css.bar}
-        data-meaning={meaningOf(bar.status)}
-        data-waits={bar.waits || undefined}
-        data-open={bar.to === undefined || undefined}
-        data-selected={selected || undefined}
-        style={{ left: `${left * 100}%`, width: `max(4px, ${(Math.min(1, x2) - left) * 100}%)` }}
-        aria-label={bar.title}
-        onClick={() => onSelect?.(bar, row)}
-      />
-    </Tooltip>
+    <button
+      type="button"
+      className={css.bar}
+      data-meaning={meaningOf(bar.status)}
+      data-waits={bar.waits || undefined}
+      data-open={bar.to === undefined || undefined}
+      data-selected={selected || undefined}
+      style={{ left: `${left * 100}%`, width: `max(4px, ${(Math.min(1, x2) - left) * 100}%)` }}
+      title={bar.title}
+      aria-label={bar.title}
+      onClick={() => onSelect?.(bar, row)}
+    />
   );
 }
 

@@ -90,8 +90,8 @@ export const executions = {
   redriveFrom: 'Goes on in',
   redriveKept: 'Kept',
   redriveAgain: 'Runs again',
-  redriveKeptText: (visits: string) => `${visits} that succeeded, with their outputs and variables`,
-  redriveAgainText: (visits: string) => `${visits} that failed or were aborted, with the input they had`,
+  redriveKeptText: (visits: string) => `${visits} that succeeded; outputs and variables stay`,
+  redriveAgainText: (visits: string) => `${visits} that failed or ended early; the input is the same`,
   redriveNotes: ['The definition and the input are those it was started with.', 'Retries are counted anew, and so is the time limit of the state machine.', 'To change the input first, fork it: “New from here” on a state.'],
   visits: (n: string, one: boolean) => (one ? `${n} visit` : `${n} visits`),
   redriveTextNoState: 'It goes on where it ended. What had succeeded before is kept, with its outputs.',
@@ -109,6 +109,13 @@ export const executions = {
   allIterations: (n: string) => `All ${n}`,
   iterationFailed: (i: number) => `#${i} failed`,
   iteration: (i: number) => `#${i}`,
+  timelineText: (states: number, visits: number, more: boolean, failed: number, again: number, longest: string, took: string) =>
+    [
+      `${states === 1 ? '1 state' : `${states} states`}, ${more ? 'the first ' : ''}${visits === 1 ? '1 visit' : `${visits.toLocaleString('en-GB')} visits`}`,
+      ...(failed > 0 ? [`${failed.toLocaleString('en-GB')} failed`] : []),
+      ...(again > 0 ? [`${again.toLocaleString('en-GB')} with several attempts`] : []),
+      `longest: ${longest}, ${took}`,
+    ].join('; ') + '.',
   noVisits: 'No state has been entered yet',
   mostVisits: (n: string) => `The first ${n} visits are shown.`,
   visitColumns: { state: 'State', path: 'Where', type: 'Type', status: 'Status', entered: 'Entered', duration: 'Duration', attempts: 'Attempts', error: 'Error', cost: 'Cost' },
@@ -139,7 +146,7 @@ export const executions = {
   agent: {
     none: 'No task yet',
     noneText: 'The board has no task of this visit that you may see.',
-    attempts: (n: number, most: number) => `Attempts: ${n} of ${most}`,
+    attempts: (n: number, most: number) => `Attempts, ${n} of ${most} spent`,
     noAttempts: 'No agent has begun yet.',
     reviews: 'Reviews',
   },

@@ -12,12 +12,12 @@ import { Page } from '../../app/Page.tsx';
 import { GraphView } from '../../graph/GraphView.tsx';
 import { parseDefinition } from '../../graph/definition.ts';
 import {
-  DataTable, Duration, EmptyState, ErrorState, formatCount, formatDuration, Gantt, IdChip, Money, StatusBadge, statusText, TimeAgo, useDelayed, useNow, type Column,
+  DataTable, Duration, EmptyState, ErrorState, formatCount, Gantt, IdChip, Money, StatusBadge, statusText, TimeAgo, useDelayed, useNow, type Column,
 } from '../../kit/index.ts';
 import { common, shell } from '../../strings/index.ts';
 import { executions as t } from '../../strings/executions.ts';
 import { RedriveDialog, StartDialog, StopDialog } from './dialogs.tsx';
-import { interesting, iterationsOf, nodeStatuses, shownStatus, timelineRows, walkedEdges } from './derive.ts';
+import { interesting, iterationsOf, nodeStatuses, redrives, shownStatus, timelineRows, timelineSummary, walkedEdges } from './derive.ts';
 import { EventsTable } from './EventsTable.tsx';
 import { exportHistory } from './exportHistory.ts';
 import { CompareWith } from '../compare/CompareLink.tsx';
@@ -149,7 +149,7 @@ function Loaded({ execution: x }: { execution: ExecutionView }) {
           {view === 'graph' && (
             <ExecutionGraph execution={x} definition={definition.data} visits={list} totals={totals.data?.states ?? []} selected={chosen.node} at={search.at} follow={follow} onSelect={selectNode} onAt={(at) => change({ at })} />
           )}
-          {view === 'timeline' && <Timeline execution={x} visits={list} selected={chosen.visit} onSelect={selectVisit} />}
+          {view === 'timeline' && <Timeline execution={x} visits={list} more={visits.data?.more ?? false} selected={chosen.visit} onSelect={selectVisit} />}
           {view === 'table' && <VisitTable visits={list} more={visits.data?.more ?? false} selected={chosen.visit} loading={visits.isPending} onSelect={selectVisit} />}
           {view === 'events' && <EventsTable arn={x.arn} marked={chosen.visit} />}
         </div>
@@ -339,11 +339,11 @@ function useVisitsAt(x: ExecutionView, at: string | undefined): readonly Visit[]
   return at ? found.data?.list : undefined;
 }
 
-function Timeline({ execution: x, visits, selected, onSelect }: { execution: ExecutionView; visits: readonly Visit[]; selected: Visit | undefined; onSelect: (v: Visit) => void }) {
+function Timeline({ execution: x, visits, more, selected, onSelect }: { execution: ExecutionView; visits: readonly Visit[]; more: boolean; selected: Visit | undefined; onSelect: (v: Visit) => void }) {
   const rows = useMemo(() => timelineRows(visits), [visits]);
   const { now } = useNow(x.status === 'RUNNING');
   const end = x.stopped_at ? Date.parse(x.stopped_at) : now;
-  const marks = x.redriven_at ? [{ at: Date.parse(x.redriven_at), label: t.redrive }] : [];
+  const bands = useMemo(() => redrives(visits, x, end), [visits, x, end]);
   const bar = selected ? rows.flatMap((r) => r.bars).find((b) => b.id === String(selected.id) || b.id.startsWith(`${selected.id}.`))?.id : undefined;
   return (
     <div className={css.scroll}>
@@ -351,8 +351,8 @@ function Timeline({ execution: x, visits, selected, onSelect }: { execution: Exe
         <EmptyState title={t.noVisits} />
       ) : (
         <>
-          <Gantt label={t.timeline} rows={rows} now={end} selected={bar} onSelect={(b) => { const v = visits.find((each) => each.id === Number(b.id.split('.')[0])); if (v) onSelect(v); }} marks={marks} />
-          <p className="sr-only">{rows.map((r) => `${r.label}: ${r.bars.length}, ${r.bars.map((b) => formatDuration((b.to ?? end) - b.from)).slice(0, 3).join(', ')}`).join('; ')}</p>
+          <p className={css.summary}>{timelineSummary(visits, rows, end, more)}</p>
+          <Gantt label={t.timeline} rows={rows} now={end} selected={bar} onSelect={(b) => { const v = visits.find((each) => each.id === Number(b.id.split('.')[0])); if (v) onSelect(v); }} bands={bands} />
         </>
       )}
     </div>

@@ -56,7 +56,7 @@ export function VisitInspector({ execution: x, definition, node, visit, siblings
       title={name}
       label={t.inspector}
       name="visit"
-      width={460}
+      width={500}
       onClose={onClose}
       head={
         <>

@@ -157,7 +157,7 @@ function TaskRun({ task: key }: { task: string }) {
         <IconExternalLink size={13} aria-hidden="true" className="dim" />
       </div>
       <strong className={css.runTitle}>{task.title}</strong>
-      {task.assignee && <div className={css.who}><AgentAvatar name={who.name} size={18} /> {who.name}</div>}
+      {task.assignee && <div className={css.who}><AgentAvatar name={who.name} size={22} /> {who.name}</div>}
       {view.data.why?.map((w) => <p key={w} className="dim">{w}</p>)}
       <h3 className={css.sub}>{t.agent.attempts(task.spent ?? attempts.length, task.max_attempts)}</h3>
       {attempts.length === 0 ? <p className="dim">{t.agent.noAttempts}</p> : <ol className={css.attempts}>{[...attempts].sort((a, b) => b.number - a.number).map((a) => <RunAttempt key={a.id} attempt={a} by={people.of(a.by).name} />)}</ol>}

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { StateTotals, Visit } from '../../api/executions.ts';
-import { interesting, iterationsOf, nodeStatuses, timelineRows, walkedEdges } from './derive.ts';
+import { interesting, iterationsOf, nodeStatuses, redrives, timelineRows, walkedEdges } from './derive.ts';
 import { merge } from './useVisits.ts';
 
 let id = 0;
@@ -57,4 +57,15 @@ it('merges what has changed', () => {
   const got = merge(held, [done, visits[2]!], 9);
   expect(got.list.map((v) => v.status)).toEqual(['succeeded', 'succeeded', 'succeeded']);
   expect(got.last).toBe(9);
+});
+
+it('redrives are bands from one to the next', () => {
+  const attempt = (redrive: number, at: string) => ({ n: 1, started_at: at, ended_at: at, status: 'failed' as const, redrive, event: 1 });
+  const at = (s: number) => `2026-03-01T00:00:0${s}Z`;
+  const visits = [{ attempts: [attempt(0, at(0)), attempt(1, at(3)), attempt(2, at(6))] }] as never;
+  const bands = redrives(visits, { redrives: 2, redriven_at: at(5) }, Date.parse(at(9)));
+  expect(bands.map((b) => [b.label, b.from, b.to])).toEqual([
+    ['Redrive 1', Date.parse(at(3)), Date.parse(at(5))],
+    ['Redrive 2', Date.parse(at(5)), Date.parse(at(9))],
+  ]);
 });

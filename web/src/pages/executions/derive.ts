@@ -135,3 +135,27 @@ export function iterationsOf(visits: readonly Visit[], node: string): { index: n
   }
   return [...found.values()].sort((a, b) => Number(b.status === 'failed') - Number(a.status === 'failed') || a.index - b.index);
 }
+
+/**
+ * When each redrive began, up to the next one or the end. The last one is known;
+ * earlier ones begin with the first attempt that was made in them.
+ */
+export function redrives(visits: readonly Visit[], x: { redrives: number; redriven_at: string | null }, end: number): { from: number; to: number; label: string }[] {
+  const began = new Map<number, number>();
+  for (const v of visits) for (const a of v.attempts) if (a.redrive > 0) began.set(a.redrive, Math.min(began.get(a.redrive) ?? Infinity, Date.parse(a.started_at)));
+  if (x.redriven_at) began.set(x.redrives, Date.parse(x.redriven_at));
+  const list = [...began].sort((a, b) => a[0] - b[0]);
+  return list.map(([n, from], i) => ({ from, to: list[i + 1]?.[1] ?? end, label: t.redriveNo(n) }));
+}
+
+/** The timeline in a sentence or two. */
+export function timelineSummary(visits: readonly Visit[], rows: readonly GanttRow[], end: number, more: boolean): string {
+  const failed = visits.filter((v) => v.status === 'failed').length;
+  const again = visits.filter((v) => v.attempts.length > 1).length;
+  let longest: { state: string; took: number } | undefined;
+  for (const v of visits) {
+    const took = (v.exited_at ? Date.parse(v.exited_at) : end) - Date.parse(v.entered_at);
+    if (!longest || took > longest.took) longest = { state: v.state, took };
+  }
+  return t.timelineText(rows.length, visits.length, more, failed, again, longest?.state ?? '', longest ? formatDuration(longest.took) : '');
+}

@@ -4,8 +4,10 @@ import { fetchVisits, type Visit } from '../../api/executions.ts';
 import { useEvents, useStreamState } from '../../api/stream/client.ts';
 
 /** So many visits are held in a page; of larger executions the graph shows sums, and the rest is asked for when it is looked at. */
-export const mostVisits = 2000;
-const pageSize = 200;
+export const mostVisits = 10_000;
+/** The first page is small, so that something is there soon. */
+const firstPage = 200;
+const pageSize = 1000;
 
 export interface Visits {
   /** In the order they were entered. */
@@ -17,16 +19,18 @@ export interface Visits {
 
 const keyOf = (arn: string, path: string) => ['visits', arn, path] as const;
 
-async function load(arn: string, path: string, signal: AbortSignal): Promise<Visits> {
+async function load(client: QueryClient, arn: string, path: string, signal: AbortSignal): Promise<Visits> {
   const list: Visit[] = [];
   let last = 0;
   let cursor: string | undefined;
   do {
-    const page = await fetchVisits(arn, { payloads: 'none', limit: pageSize, ...(path ? { path } : {}), ...(cursor ? { cursor } : {}) }, signal);
+    const page = await fetchVisits(arn, { payloads: 'none', limit: cursor ? pageSize : firstPage, ...(path ? { path } : {}), ...(cursor ? { cursor } : {}) }, signal);
     // What changes while pages are read is read again with the first change after.
     last ||= page.last_event;
     list.push(...page.visits);
+    const first = cursor === undefined;
     cursor = page.next_cursor;
+    if (first && cursor && !client.getQueryData(keyOf(arn, path))) client.setQueryData<Visits>(keyOf(arn, path), { list: [...list], last, more: true });
   } while (cursor && list.length < mostVisits);
   return { list, last, more: cursor !== undefined };
 }
@@ -65,7 +69,7 @@ const apart = 400;
 /** The visits of an execution, of those below a path if one is given, kept fresh as long as it runs. */
 export function useVisits(arn: string, running: boolean, path = '') {
   const client = useQueryClient();
-  const visits = useQuery({ queryKey: keyOf(arn, path), queryFn: ({ signal }) => load(arn, path, signal), staleTime: Infinity, refetchOnWindowFocus: false });
+  const visits = useQuery({ queryKey: keyOf(arn, path), queryFn: ({ signal }) => load(client, arn, path, signal), staleTime: Infinity, refetchOnWindowFocus: false });
   const stream = useStreamState();
   const busy = useRef(false);
   const again = useRef(false);
