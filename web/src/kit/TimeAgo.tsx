@@ -1,18 +1,15 @@
-import { Tooltip } from '@mantine/core';
 import { useNow } from './clock.ts';
 import { formatAgo, formatDuration, formatTime, formatUtc, toMs, type Moment } from './format.ts';
 import css from './TimeAgo.module.css';
 
-/** A moment: relative below an hour, else in the viewer's zone; in UTC on hover. */
+/** A moment, with a plain title since lists have hundreds of them: relative below an hour, else in the viewer's zone; in UTC on hover. */
 export function TimeAgo({ at, absolute }: { at: Moment | undefined | null; absolute?: boolean }) {
   const { now, stale } = useNow(!absolute && at !== undefined && at !== null && Math.abs(Date.now() - toMs(at)) < 3_600_000);
   if (at === undefined || at === null || at === '') return <span className="dim">–</span>;
   return (
-    <Tooltip label={formatUtc(at)}>
-      <time dateTime={new Date(toMs(at)).toISOString()} className={`num ${css.time}`} data-stale={stale || undefined}>
-        {absolute ? formatTime(at, now) : formatAgo(at, now)}
-      </time>
-    </Tooltip>
+    <time dateTime={new Date(toMs(at)).toISOString()} title={formatUtc(at)} className={`num ${css.time}`} data-stale={stale || undefined}>
+      {absolute ? formatTime(at, now) : formatAgo(at, now)}
+    </time>
   );
 }
 

@@ -56,7 +56,7 @@ export function VisitInspector({ execution: x, definition, node, visit, siblings
       title={name}
       label={t.inspector}
       name="visit"
-      width={500}
+      width={Math.min(500, Math.round(window.innerWidth * 0.36))}
       onClose={onClose}
       head={
         <>
