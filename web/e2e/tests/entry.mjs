@@ -17,7 +17,7 @@ export default {
         await page.getByRole('textbox', { name: 'Name that others see' }).fill('Ada Lovelace');
         await page.locator('input[name=password]').fill('a long and plain password');
         await page.getByRole('button', { name: 'Create owner' }).click();
-        await page.getByRole('heading', { level: 1, name: 'State machines' }).waitFor();
+        await page.getByRole('heading', { level: 1, name: 'Agents and workflows, in step' }).waitFor();
         await page.getByRole('status').filter({ hasText: 'Live' }).waitFor();
         await page.getByRole('button', { name: 'You: Ada Lovelace' }).click();
         await look(page, 'user-menu');

@@ -104,6 +104,25 @@ export default {
       },
     },
     {
+      name: 'narrow windows show all of it',
+      async run({ open, look, seeded }) {
+        for (const [width, theme] of [[1024, 'light'], [390, 'dark']]) {
+          const page = await open(at(seeded.failed, '?state=Ask&tab=flow'), { width, theme });
+          await page.getByText('After InputPath', { exact: true }).waitFor();
+          await look(page, `visit-flow-${width}`);
+          await page.getByRole('button', { name: 'Close' }).click();
+          await page.getByRole('button', { name: /^Ask/ }).waitFor();
+          await look(page, `execution-${width}`);
+          for (const view of ['timeline', 'table', 'events']) {
+            await page.goto(at(seeded.failed, `?view=${view}`));
+            await page.getByRole('button', { name: /^Give up: / }).or(page.getByRole('cell', { name: /^Give up|ExecutionFailed/ })).first().waitFor();
+            assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${view} is not wider than the window of ${width}`);
+            await look(page, `execution-${view}-${width}`);
+          }
+        }
+      },
+    },
+    {
       name: 'a redrive says where it goes on and what is kept; the history is a file; the list has costs',
       async run({ open, look, seeded }) {
         const page = await open(at(seeded.failed));
