@@ -88,8 +88,10 @@ export default {
         await page.getByRole('textbox', { name: 'Comment on line 3' }).fill('Say which version.');
         await page.getByRole('button', { name: 'Add comment' }).click();
         await page.getByText('Say which version.').waitFor();
-        const view = await rest(server.url, 'GET', `/tasks/${(await rest(server.url, 'GET', `/reviews/${id}`)).task_key}`);
-        assert.equal(view.comments[0].anchor.line, 3);
+        // The text is on the page before the server has it.
+        const { task_key: key } = await rest(server.url, 'GET', `/reviews/${id}`);
+        const said = await until(async () => (await rest(server.url, 'GET', `/tasks/${key}`)).comments?.[0], 'the comment is kept');
+        assert.equal(said.anchor.line, 3);
         await look(page, 'review-line');
         await page.getByRole('button', { name: 'Request changes' }).click();
         await page.getByText('Say why: whoever did the work reads it').waitFor();
