@@ -11,7 +11,7 @@ async function welcome(open, link, fill) {
   await fill(page);
   await page.locator('input[name=password]').fill(password);
   await page.locator('button[type=submit]').click();
-  await page.getByRole('heading', { level: 1, name: 'State machines' }).waitFor();
+  await page.getByRole('heading', { level: 1, name: /^(Agents and workflows, in step|Overview)$/ }).waitFor();
   return page;
 }
 
