@@ -29,23 +29,8 @@ import (
 	"github.com/lockstep-run/lockstep/internal/seal"
 	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/store/memory"
+	"github.com/lockstep-run/lockstep/internal/store/storetest"
 )
-
-// direct writes each write in a commit of its own.
-type direct struct {
-	mu sync.Mutex
-	store.Store
-}
-
-func (d *direct) Write(ctx context.Context, do func(ctx context.Context, tx store.Tx) error) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	c := &store.Commit{Writes: []store.Write{{Do: do}}}
-	if err := d.Commit(ctx, c); err != nil {
-		return err
-	}
-	return c.Writes[0].Err
-}
 
 const (
 	password = "a long enough password"
@@ -67,7 +52,7 @@ type world struct {
 
 func start(t *testing.T) *world {
 	st := memory.New()
-	wr := &direct{Store: st}
+	wr := &storetest.Direct{Store: st}
 	board, err := control.New(st, wr, control.Config{})
 	if err != nil {
 		t.Fatal(err)

@@ -92,8 +92,6 @@ var Routes = func() map[string]rule {
 		DELETE recurring/{recurring}
 		GET    tasks/{task}/why
 		GET    tasks/{task}/dependencies
-		GET    tasks/{task}/attempts
-		GET    tasks/{task}/handoffs
 		POST   tasks/{task}/assign
 		POST   tasks/{task}/unassign
 		POST   tasks/{task}/claim

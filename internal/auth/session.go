@@ -336,19 +336,19 @@ func (a *Auth) describe(ctx context.Context, p *Principal) (*sessionView, error)
 	return v, nil
 }
 
-func (a *Auth) projects(ctx context.Context) (all []control.Project, err error) {
-	found, err := a.cfg.Store.Records(ctx, store.Prefix("project", "key/"+a.cfg.Workspace+"/", 10_000))
-	if err != nil {
-		return nil, err
-	}
-	for _, f := range found {
-		var p control.Project
-		if err := json.Unmarshal(f.Data, &p); err != nil {
+// projects lists all of the workspace.
+func (a *Auth) projects(ctx context.Context) (all []*control.Project, err error) {
+	page := control.Page{Limit: 200}
+	for {
+		some, next, err := a.cfg.Board.Projects(ctx, a.system(), page)
+		if err != nil {
 			return nil, err
 		}
-		all = append(all, p)
+		all = append(all, some...)
+		if page.Cursor = next; next == "" {
+			return all, nil
+		}
 	}
-	return all, nil
 }
 
 // signOut ends the session that asks.

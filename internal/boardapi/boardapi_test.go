@@ -16,25 +16,9 @@ import (
 
 	"github.com/lockstep-run/lockstep/internal/boardapi"
 	"github.com/lockstep-run/lockstep/internal/feed"
-	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/store/memory"
+	"github.com/lockstep-run/lockstep/internal/store/storetest"
 )
-
-// direct writes each write in a commit of its own.
-type direct struct {
-	mu sync.Mutex
-	store.Store
-}
-
-func (d *direct) Write(ctx context.Context, do func(ctx context.Context, tx store.Tx) error) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	c := &store.Commit{Writes: []store.Write{{Do: do}}}
-	if err := d.Commit(ctx, c); err != nil {
-		return err
-	}
-	return c.Writes[0].Err
-}
 
 // world is a server with a board.
 type world struct {
@@ -47,7 +31,7 @@ func start(t *testing.T) *world { return startWith(t, nil) }
 // startWith has a server tell of executions as well.
 func startWith(t *testing.T, live boardapi.Live) *world {
 	st := memory.New()
-	api, err := boardapi.New(t.Context(), boardapi.Config{Store: st, Live: live, Bell: feed.NewBell(&direct{Store: st}), Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	api, err := boardapi.New(t.Context(), boardapi.Config{Store: st, Live: live, Bell: feed.NewBell(&storetest.Direct{Store: st}), Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

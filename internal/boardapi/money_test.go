@@ -29,6 +29,7 @@ import (
 	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/store/memory"
 	"github.com/lockstep-run/lockstep/internal/store/sqlite"
+	"github.com/lockstep-run/lockstep/internal/store/storetest"
 )
 
 // purse is a world whose usage is kept, with a clock for its budgets.
@@ -48,7 +49,7 @@ func startPurse(t *testing.T) *purse { return openPurse(t, memory.New()) }
 func openPurse(t *testing.T, st *memory.Store) *purse {
 	t.Helper()
 	p := &purse{store: st}
-	bell := feed.NewBell(&direct{Store: st})
+	bell := feed.NewBell(&storetest.Direct{Store: st})
 	l, err := ledger.Open(t.Context(), ledger.Config{Store: st, Write: bell.Write,
 		Kept: func(ctx context.Context, tx store.Tx, list []store.Usage) error { return p.spend.Kept(ctx, tx, list) }})
 	if err != nil {
@@ -549,7 +550,7 @@ func BenchmarkReport(b *testing.B) {
 				b.Fatal(err)
 			}
 			defer st.Close()
-			bell := feed.NewBell(&direct{Store: st})
+			bell := feed.NewBell(&storetest.Direct{Store: st})
 			var k *spend.Keeper
 			l, err := ledger.Open(b.Context(), ledger.Config{Store: st, Write: bell.Write,
 				Kept: func(ctx context.Context, tx store.Tx, list []store.Usage) error { return k.Kept(ctx, tx, list) }})

@@ -22,6 +22,7 @@ import (
 	"github.com/lockstep-run/lockstep/internal/seal"
 	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/store/sqlite"
+	"github.com/lockstep-run/lockstep/internal/store/storetest"
 )
 
 // receiver takes what is posted to it.
@@ -358,7 +359,7 @@ func BenchmarkNotification(b *testing.B) {
 				b.Fatal(err)
 			}
 			defer st.Close()
-			bell := feed.NewBell(&direct{Store: st})
+			bell := feed.NewBell(&storetest.Direct{Store: st})
 			n := notices.New(notices.Config{Workspace: "w", Store: st, Write: bell.Write, Rings: bell.Next, Key: seal.At(filepath.Join(b.TempDir(), "key")),
 				Client: http.DefaultClient, Check: func(*url.URL) error { return nil }, URL: func() string { return "" }, Log: slog.New(slog.NewTextHandler(b.Output(), nil))})
 			board, err := control.New(st, bell, control.Config{Happened: n.Happened})

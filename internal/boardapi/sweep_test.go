@@ -13,6 +13,7 @@ import (
 	"github.com/lockstep-run/lockstep/internal/feed"
 	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/store/memory"
+	"github.com/lockstep-run/lockstep/internal/store/storetest"
 )
 
 // counted counts writes.
@@ -31,7 +32,7 @@ func TestRunSweeps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		st := memory.New()
-		writes := &counted{Writer: &direct{Store: st}}
+		writes := &counted{Writer: &storetest.Direct{Store: st}}
 		api, err := boardapi.New(ctx, boardapi.Config{Store: st, Bell: feed.NewBell(writes), Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
@@ -94,7 +95,7 @@ func TestBackOffEndsAPoll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		st := memory.New()
-		bell := feed.NewBell(&direct{Store: st})
+		bell := feed.NewBell(&storetest.Direct{Store: st})
 		api, err := boardapi.New(ctx, boardapi.Config{Store: st, Bell: bell, Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)

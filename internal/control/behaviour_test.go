@@ -15,6 +15,7 @@ import (
 	"github.com/lockstep-run/lockstep/internal/control"
 	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/store/memory"
+	"github.com/lockstep-run/lockstep/internal/store/storetest"
 )
 
 func TestReviews(t *testing.T) {
@@ -394,7 +395,7 @@ func TestItIsAllInTheStore(t *testing.T) {
 	w.task(control.NewTask{Assignee: "writer"})
 	got := w.claim("writer", "WEB-1")
 	var err error
-	if w.Board, err = control.New(st, &direct{Store: st}, control.Config{}); err != nil {
+	if w.Board, err = control.New(st, &storetest.Direct{Store: st}, control.Config{}); err != nil {
 		t.Fatal(err)
 	}
 	r := w.submit("writer", "WEB-1", got.LeaseToken)
@@ -416,7 +417,7 @@ func TestATaskOfTheEngine(t *testing.T) {
 	ok[*control.Task](w)(w.Board.Retry(ctx, w.system(), "WEB-1"))
 	r = w.submit("writer", "WEB-1", w.claim("writer", "WEB-1").LeaseToken)
 	// The execution is stopped by a write that fails, and by one that does not.
-	d := &direct{Store: w.store}
+	d := &storetest.Direct{Store: w.store}
 	undone := errors.New("undone")
 	for _, want := range []error{undone, nil} {
 		err := d.Write(ctx, func(ctx context.Context, tx store.Tx) error {

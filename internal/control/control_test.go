@@ -19,25 +19,10 @@ import (
 	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/store/memory"
 	"github.com/lockstep-run/lockstep/internal/store/sqlite"
+	"github.com/lockstep-run/lockstep/internal/store/storetest"
 )
 
 var ctx = context.Background()
-
-// direct writes each write in a commit of its own.
-type direct struct {
-	mu sync.Mutex
-	store.Store
-}
-
-func (d *direct) Write(ctx context.Context, do func(ctx context.Context, tx store.Tx) error) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	c := &store.Commit{Writes: []store.Write{{Do: do}}}
-	if err := d.Commit(ctx, c); err != nil {
-		return err
-	}
-	return c.Writes[0].Err
-}
 
 // world is a board with a clock, a project WEB, its owner ann, the reviewer
 // rob, the agents writer and editor and the lead boss.
@@ -61,7 +46,7 @@ func newWorld(t testing.TB, st store.Store, cfg control.Config, policies control
 		}
 	}
 	var err error
-	w.Board, err = control.New(st, &direct{Store: st}, cfg)
+	w.Board, err = control.New(st, &storetest.Direct{Store: st}, cfg)
 	must(err)
 	_, w.ann, err = w.CreateWorkspace(ctx, w.system(), "Acme", "ann")
 	must(err)

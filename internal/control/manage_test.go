@@ -13,6 +13,7 @@ import (
 	"github.com/lockstep-run/lockstep/internal/control"
 	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/store/memory"
+	"github.com/lockstep-run/lockstep/internal/store/storetest"
 )
 
 func TestAnAgentIsChanged(t *testing.T) {
@@ -269,7 +270,7 @@ func TestATimeMakesOneTaskAfterACrash(t *testing.T) {
 					Task: control.NewTask{Title: fmt.Sprintf("%d@{time}", i)}, Missed: control.MissedAll}))
 			}
 			w.now = w.now.Add(3 * time.Hour)
-			b, err := control.New(w.store, &crashing{Writer: &direct{Store: w.store}, n: n, after: after}, timed())
+			b, err := control.New(w.store, &crashing{Writer: &storetest.Direct{Store: w.store}, n: n, after: after}, timed())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -150,30 +150,7 @@ func (b *Board) times(r *Recurring) (Times, error) {
 
 // recurring finds one by its name in a project, as PROJECT:NAME, or by its id.
 func (x *op) recurring(project, ref string) (*Recurring, error) {
-	if key, named, is := strings.Cut(ref, ":"); is {
-		p, err := x.seeProject(key)
-		if err != nil {
-			return nil, err
-		}
-		project, ref = p.ID, named
-	}
-	if project != "" {
-		found, err := list[Recurring](x, "project/"+project+"/"+ref, 1)
-		if err != nil {
-			return nil, err
-		}
-		if len(found) > 0 && found[0].Name == ref {
-			return found[0], nil
-		}
-	}
-	r, err := get[Recurring](x, ref)
-	if err == nil && x.need(r.Project, "read") != nil {
-		err = refuse(NotFound, nil, "")
-	}
-	if Is(err, NotFound) {
-		err = refuse(NotFound, nil, "there is no recurring task %q", ref)
-	}
-	return r, err
+	return named(x, project, ref, "recurring task", func(r *Recurring) (name, in string) { return r.Name, r.Project })
 }
 
 // Recurring finds a recurring task by id or as PROJECT:NAME.

@@ -91,30 +91,44 @@ func (x *op) checkDraft(in NewTask) error {
 
 // template finds a template by its name in a project, as PROJECT:NAME, or by its id.
 func (x *op) template(project, ref string) (*Template, error) {
-	if key, named, is := strings.Cut(ref, ":"); is {
+	return named(x, project, ref, "template", func(t *Template) (name, in string) { return t.Name, t.Project })
+}
+
+// named finds a record of a project by its name there, as PROJECT:NAME, or by its
+// id: what the caller may not read is not there. of says the name and the project
+// of a record, kind what people call it.
+func named[R any, P interface {
+	*R
+	entity
+}](x *op, project, ref, kind string, of func(P) (name, in string)) (P, error) {
+	if key, name, is := strings.Cut(ref, ":"); is {
 		p, err := x.seeProject(key)
 		if err != nil {
 			return nil, err
 		}
-		project, ref = p.ID, named
+		project, ref = p.ID, name
 	}
 	if project != "" {
-		found, err := list[Template](x, "project/"+project+"/"+ref, 1)
+		found, err := list[R, P](x, "project/"+project+"/"+ref, 1)
 		if err != nil {
 			return nil, err
 		}
-		if len(found) > 0 && found[0].Name == ref {
-			return found[0], nil
+		if len(found) > 0 {
+			if name, _ := of(found[0]); name == ref {
+				return found[0], nil
+			}
 		}
 	}
-	t, err := get[Template](x, ref)
-	if err == nil && x.need(t.Project, "read") != nil {
-		err = refuse(NotFound, nil, "")
+	r, err := get[R, P](x, ref)
+	if err == nil {
+		if _, in := of(r); x.need(in, "read") != nil {
+			err = refuse(NotFound, nil, "")
+		}
 	}
 	if Is(err, NotFound) {
-		err = refuse(NotFound, nil, "there is no template %q", ref)
+		err = refuse(NotFound, nil, "there is no %s %q", kind, ref)
 	}
-	return t, err
+	return r, err
 }
 
 // Template finds a template by id or as PROJECT:NAME.

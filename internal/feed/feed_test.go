@@ -8,21 +8,11 @@ import (
 	"github.com/lockstep-run/lockstep/internal/feed"
 	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/store/memory"
+	"github.com/lockstep-run/lockstep/internal/store/storetest"
 )
 
-// direct writes to a store.
-type direct struct{ store.Store }
-
-func (d direct) Write(ctx context.Context, do func(context.Context, store.Tx) error) error {
-	c := &store.Commit{Writes: []store.Write{{Do: do}}}
-	if err := d.Commit(ctx, c); err != nil {
-		return err
-	}
-	return c.Writes[0].Err
-}
-
 func TestBell(t *testing.T) {
-	bell := feed.NewBell(direct{memory.New()})
+	bell := feed.NewBell(&storetest.Direct{Store: memory.New()})
 	var any, one, other <-chan struct{}
 	listen := func() { any, one, other = bell.Next(), bell.Of("agent/1"), bell.Of("agent/2") }
 	heard := func(what string, wantAny, wantOne, wantOther bool, rung int64) {

@@ -3,31 +3,15 @@ package mcp
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/lockstep-run/lockstep/internal/control"
 	"github.com/lockstep-run/lockstep/internal/feed"
-	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/store/memory"
+	"github.com/lockstep-run/lockstep/internal/store/storetest"
 )
-
-type direct struct {
-	mu sync.Mutex
-	store.Store
-}
-
-func (d *direct) Write(ctx context.Context, do func(ctx context.Context, tx store.Tx) error) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	c := &store.Commit{Writes: []store.Write{{Do: do}}}
-	if err := d.Commit(ctx, c); err != nil {
-		return err
-	}
-	return c.Writes[0].Err
-}
 
 // What waits for work ends when its time is over, when the server stops and when
 // the client leaves; it is not late for work that comes, not even for a task
@@ -37,7 +21,7 @@ func TestAwait(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				st := memory.New()
-				bell := feed.NewBell(&direct{Store: st})
+				bell := feed.NewBell(&storetest.Direct{Store: st})
 				board, err := control.New(st, bell, control.Config{})
 				if err != nil {
 					t.Fatal(err)

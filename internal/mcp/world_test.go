@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,25 +20,9 @@ import (
 	"github.com/lockstep-run/lockstep/internal/mcp"
 	"github.com/lockstep-run/lockstep/internal/rest"
 	"github.com/lockstep-run/lockstep/internal/spend"
-	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/store/memory"
+	"github.com/lockstep-run/lockstep/internal/store/storetest"
 )
-
-// direct writes each write in a commit of its own.
-type direct struct {
-	mu sync.Mutex
-	store.Store
-}
-
-func (d *direct) Write(ctx context.Context, do func(ctx context.Context, tx store.Tx) error) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	c := &store.Commit{Writes: []store.Write{{Do: do}}}
-	if err := d.Commit(ctx, c); err != nil {
-		return err
-	}
-	return c.Writes[0].Err
-}
 
 // world is a server with a board and its door for agents.
 type world struct {
@@ -52,7 +35,7 @@ type world struct {
 
 func start(t testing.TB) *world {
 	st := memory.New()
-	writes := &direct{Store: st}
+	writes := &storetest.Direct{Store: st}
 	bell := feed.NewBell(writes)
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	api, err := boardapi.New(t.Context(), boardapi.Config{Store: st, Bell: bell, Log: log})

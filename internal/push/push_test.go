@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -23,24 +22,9 @@ import (
 	"github.com/lockstep-run/lockstep/internal/seal"
 	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/store/memory"
+	"github.com/lockstep-run/lockstep/internal/store/storetest"
 	"github.com/lockstep-run/lockstep/test/agents/fakeopenclaw"
 )
-
-// direct writes each write in a commit of its own.
-type direct struct {
-	mu sync.Mutex
-	store.Store
-}
-
-func (d *direct) Write(ctx context.Context, do func(ctx context.Context, tx store.Tx) error) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	c := &store.Commit{Writes: []store.Write{{Do: do}}}
-	if err := d.Commit(ctx, c); err != nil {
-		return err
-	}
-	return c.Writes[0].Err
-}
 
 // world is a board with what delivers its wakeups.
 type world struct {
@@ -55,7 +39,7 @@ type world struct {
 
 func open(t testing.TB) *world {
 	w := &world{TB: t, store: memory.New()}
-	w.bell = feed.NewBell(&direct{Store: w.store})
+	w.bell = feed.NewBell(&storetest.Direct{Store: w.store})
 	var err error
 	if w.board, err = control.New(w.store, w.bell, control.Config{}); err != nil {
 		t.Fatal(err)
