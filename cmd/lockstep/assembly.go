@@ -48,6 +48,7 @@ import (
 	"github.com/lockstep-run/lockstep/internal/task/mock"
 	"github.com/lockstep-run/lockstep/internal/task/model"
 	"github.com/lockstep-run/lockstep/internal/task/service"
+	"github.com/lockstep-run/lockstep/internal/task/spill"
 	"github.com/lockstep-run/lockstep/internal/trigger"
 	"github.com/lockstep-run/lockstep/internal/views"
 	"github.com/lockstep-run/lockstep/internal/worker"
@@ -72,6 +73,7 @@ type assembly struct {
 	policy      *egress.Policy // where they may call
 	outside     *http.Client   // as the policy has it
 	connections *connection.Connections
+	keeper      *spill.Keeper // of results that no payload can hold
 
 	// what runs executions
 	running context.Context // ends with the worker; all that goes through it ends before
@@ -194,11 +196,10 @@ func (a *assembly) integrations(context.Context) error {
 	a.srv.onClose(func(context.Context) error { return apis.Close() })
 	a.tasks.Add("http:invoke", apis)
 
-	carrier, err := a.spill()
-	if err != nil {
+	if a.keeper, err = a.spill(); err != nil {
 		return err
 	}
-	a.tasks.Carry(carrier)
+	a.tasks.Carry(a.keeper)
 	if len(a.set.gates) > 0 {
 		outputs, err := gate.New(gateRules(a.set.gates))
 		if err != nil {
@@ -283,7 +284,7 @@ func (a *assembly) runners(ctx context.Context) (_ stops, err error) {
 
 	a.mapRuns = maprun.New(s.items, maprun.Config{Store: a.store, Scheme: a.set.scheme, Objects: a.files, Log: a.set.log})
 	a.worker, err = worker.New(a.running, a.store, a.tasks, worker.Config{
-		Scheme: a.set.scheme, Log: a.set.log, Fatal: a.set.fatal, LogOf: logOf(a.log), LimitsOf: limitsOf(a.set.limits), MapRuns: a.mapRuns,
+		Scheme: a.set.scheme, Log: a.set.log, Fatal: a.set.fatal, LogOf: logOf(a.log), LimitsOf: limitsOf(a.set.limits), MapRuns: a.mapRuns, Keeper: a.keeper,
 		WaitEnded: func(ctx context.Context, tx store.Tx, x store.ExecutionID, t engine.TaskID, why string) error {
 			a.ended.Store(true)
 			return a.binding.WaitEnded(ctx, tx, x, t, why)
@@ -302,7 +303,7 @@ func (a *assembly) runners(ctx context.Context) (_ stops, err error) {
 		return s, err
 	}
 	a.express, err = express.New(s.short, a.store, a.tasks, express.Config{
-		Scheme: a.set.scheme, Log: a.set.log, Write: a.worker.Write, Retention: a.set.retention, LogOf: logOf(a.log),
+		Scheme: a.set.scheme, Log: a.set.log, Write: a.worker.Write, Retention: a.set.retention, LogOf: logOf(a.log), Keeper: a.keeper,
 		Committed: func(c *store.ExecutionCommit) {
 			a.executions.committed(c)
 			a.watched.CommittedExpress(c)

@@ -58,6 +58,16 @@ type (
 		ARN  string
 	}
 
+	// Keep asks for the result of a state to be kept outside, since no payload can
+	// hold it. It ends with Kept, which brings what goes on in its place. After a
+	// crash the same is asked for again, with what expressions without chance make
+	// of it.
+	Keep struct {
+		Task   TaskID
+		State  string
+		Result *Data
+	}
+
 	// Cancel tells a task that is running, or whose job is being awaited, that
 	// its answer is not wanted any more.
 	Cancel struct {
@@ -77,3 +87,4 @@ func (*Dequeue) isCommand()     {}
 func (*Cancel) isCommand()      {}
 func (*StartMapRun) isCommand() {}
 func (*StopMapRun) isCommand()  {}
+func (*Keep) isCommand()        {}

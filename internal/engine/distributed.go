@@ -33,7 +33,8 @@ type MapRun struct {
 	Batcher *Batching   // nil: an item to a child
 	Writer  *WriterCall // nil: the results become the state's, if they fit
 
-	PayloadLimit int // bytes of a child's input, and of the state's result
+	PayloadLimit int // bytes of a child's input
+	ResultLimit  int // bytes of the state's result
 
 	at    *apply
 	frame *Frame
@@ -166,7 +167,7 @@ func (a *apply) mapRun(f *Frame, state *asl.Map, lastEvent int64) (*MapRun, *fai
 	label := state.RunLabel()
 	run := &MapRun{
 		ARN: a.env.MapRunARN(TaskID{f.ID, f.attempt}, label), State: f.state, Label: label, Express: state.Express,
-		PayloadLimit: a.payloadLimit(), at: at, frame: own, state: state,
+		PayloadLimit: a.payloadLimit(), ResultLimit: a.resultLimit(), at: at, frame: own, state: state,
 	}
 	var failed *failure
 	if run.MaxConcurrency, failed = at.maxConcurrency(own, state); failed != nil {

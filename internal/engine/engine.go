@@ -69,6 +69,9 @@ type Env struct {
 	// MapRunARN derives the ARN of a Map Run from its state's attempt.
 	MapRunARN func(t TaskID, label string) string
 	Limits    Limits
+	// Keeps, if set, says whether somebody can keep a result that no payload can
+	// hold: see Keep. It is asked about such results alone.
+	Keeps func() bool
 	// Interrupt, if set, is asked about every millisecond while an expression is
 	// evaluated whether to give it up, which is then an evaluation that took too
 	// long. What is evaluated is bounded by counts already: this is the last
@@ -132,8 +135,8 @@ func Apply(env *Env, s *Snapshot, ev Event) (Step, error) {
 	}, nil
 }
 
-// Resume lists what must be asked for again after a crash: the tasks that
-// were being called and the jobs whose end was awaited. If more is true, a
+// Resume lists what must be asked for again after a crash: the tasks that were
+// being called, the jobs whose end was awaited, the results that were being kept. If more is true, a
 // Continued is due.
 func Resume(env *Env, s *Snapshot) (commands []Command, more bool, err error) {
 	a := apply{env: env, Snapshot: s}
@@ -154,6 +157,12 @@ func Resume(env *Env, s *Snapshot) (commands []Command, more bool, err error) {
 				return nil, false, err
 			}
 			commands = append(commands, start)
+		case keeping:
+			keep, err := a.keepAgain(f)
+			if err != nil {
+				return nil, false, err
+			}
+			commands = append(commands, keep)
 		case dispatch, submitted:
 			if f.phase == submitted && !f.polled() {
 				continue
@@ -212,6 +221,8 @@ func (a *apply) event(ev Event) error {
 		return a.timerFired()
 	case MapRunEnded:
 		return a.mapRunEnded(ev)
+	case Kept:
+		return a.kept(ev)
 	case Redriven:
 		return a.redrive(ev)
 	case Stopped:

@@ -94,6 +94,15 @@ type (
 		Error, Cause *string
 	}
 
+	// Kept brings what goes on in the place of a result that was to be kept, or
+	// the error for which it was not.
+	Kept struct {
+		At           time.Time
+		Task         TaskID
+		Reference    *Data // nil: it failed
+		Error, Cause *string
+	}
+
 	// Redriven begins an execution again that has ended without success, at
 	// the states that had not ended well.
 	Redriven struct{ At time.Time }
@@ -116,6 +125,7 @@ func (TimerFired) isEvent()      {}
 func (Stopped) isEvent()         {}
 func (Redriven) isEvent()        {}
 func (MapRunEnded) isEvent()     {}
+func (Kept) isEvent()            {}
 
 func (e Started) at() time.Time         { return e.At }
 func (e Continued) at() time.Time       { return e.At }
@@ -128,3 +138,4 @@ func (e TimerFired) at() time.Time      { return e.At }
 func (e Stopped) at() time.Time         { return e.At }
 func (e Redriven) at() time.Time        { return e.At }
 func (e MapRunEnded) at() time.Time     { return e.At }
+func (e Kept) at() time.Time            { return e.At }

@@ -91,38 +91,71 @@ func (a *apply) placed(f *Frame, rp *asl.ResultPath, result *Data) (*Data, *fail
 	return ValueData(v), nil
 }
 
-// leave takes f out of a state that has a result.
+// leave takes f out of a state that has a result. What no payload can hold is
+// kept first, where somebody does that.
 func (a *apply) leave(f *Frame, state asl.State, result *Data, selector *jsonpath.Template, rp *asl.ResultPath) *failure {
-	effective, failed := a.filled(f, selector, result, a.nextEvent())
+	output, large, failed := a.output(f, state, result, selector, rp, nil)
 	if failed != nil {
 		return failed
 	}
-	a.inspect(AfterResultSelector, effective)
-	output, failed := a.placed(f, rp, effective)
-	if failed != nil {
-		return failed
+	if output.Size() > a.payloadLimit() && a.keep(f, state, result, large) {
+		return nil
 	}
-	a.inspect(AfterResultPath, output)
-	base := state.Base()
-	return a.leaveWith(f, state, base.Output, base.Assign, output, result, states{result: result})
+	return a.depart(f, state, state.Base().Assign, output, result, states{result: result})
 }
 
-// leaveWith applies OutputPath or Output, and Assign, and goes to the state's
-// Next. "$" in a JSONPath Assign is from.
-func (a *apply) leaveWith(f *Frame, state asl.State, query *asl.Query, assign *asl.Assign, output, from *Data, s states) *failure {
+// output works out what a state puts out. If that is too large, it is large that
+// can be kept elsewhere, with a reference in its place: the result as ResultPath
+// would put it down, or all that a JSONata state puts out.
+func (a *apply) output(f *Frame, state asl.State, result *Data, selector *jsonpath.Template, rp *asl.ResultPath, reference *Data) (output, large *Data, failed *failure) {
+	effective, failed := a.filled(f, selector, result, a.nextEvent())
+	if failed != nil {
+		return nil, nil, failed
+	}
+	a.inspect(AfterResultSelector, effective)
 	base := state.Base()
-	output, failed := a.selected(f, base.OutputPath, output)
+	if reference != nil && base.QueryLanguage == asl.JSONata {
+		return reference, nil, nil
+	}
+	if reference != nil {
+		effective = reference
+	}
+	if output, failed = a.placed(f, rp, effective); failed != nil {
+		return nil, nil, failed
+	}
+	a.inspect(AfterResultPath, output)
+	if output, failed = a.selected(f, base.OutputPath, output); failed != nil {
+		return nil, nil, failed
+	}
+	if output, failed = a.query(f, base.Output, states{result: result}, output, a.nextEvent()); failed != nil {
+		return nil, nil, failed
+	}
+	if base.QueryLanguage == asl.JSONata {
+		effective = output
+	}
+	return output, effective, nil
+}
+
+// leaveWith takes f out of a state without a result: it applies OutputPath or
+// Output, and Assign. "$" in a JSONPath Assign is from.
+func (a *apply) leaveWith(f *Frame, state asl.State, query *asl.Query, assign *asl.Assign, output, from *Data, s states) *failure {
+	output, failed := a.selected(f, state.Base().OutputPath, output)
 	if failed != nil {
 		return failed
 	}
 	if output, failed = a.query(f, query, s, output, a.nextEvent()); failed != nil {
 		return failed
 	}
+	return a.depart(f, state, assign, output, from, s)
+}
+
+// depart applies Assign and goes to the state's Next with its output.
+func (a *apply) depart(f *Frame, state asl.State, assign *asl.Assign, output, from *Data, s states) *failure {
 	vars, failed := a.assigned(f, assign, from, s)
 	if failed != nil {
 		return failed
 	}
-	return a.exit(f, state, output, vars, base.Next)
+	return a.exit(f, state, output, vars, state.Base().Next)
 }
 
 // exit records that f leaves its state, sets variables and goes to next; with

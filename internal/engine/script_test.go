@@ -21,7 +21,8 @@ import (
 // parts.
 //
 // An event is a line: the time since the start, its type and its arguments.
-// Tasks are numbered in the order in which they were asked for.
+// Tasks are numbered in the order in which they were asked for, among them results
+// that are to be kept.
 //
 //	0s Started {"a":1}
 //	1s TaskFailed 1 Boom it went off
@@ -46,6 +47,9 @@ func runScript(t *testing.T, file string) {
 		part[f.Name] = string(f.Data)
 	}
 	s := &script{t: t, env: testEnv(compile(t, part["machine"]))}
+	if bytes, err := strconv.Atoi(strings.TrimSpace(part["payload limit"])); err == nil { // beyond it, results are kept
+		s.env.Limits.Payload, s.env.Keeps = bytes, func() bool { return true }
+	}
 	for line := range strings.Lines(part["events"]) {
 		s.event(strings.TrimSpace(line))
 	}
@@ -201,6 +205,11 @@ func (s *script) parse(at time.Time, name, rest string) Event {
 	case "MapRunFailed":
 		e, c := text()
 		return MapRunEnded{At: at, Task: task, Error: e, Cause: c}
+	case "Kept":
+		return Kept{At: at, Task: task, Reference: Text(rest)}
+	case "NotKept":
+		e, c := text()
+		return Kept{At: at, Task: task, Error: e, Cause: c}
 	case "Stopped":
 		rest = strings.TrimSpace(number + " " + rest)
 		e, c := text()
@@ -228,6 +237,16 @@ func (s *script) command(c Command) {
 			s.t.Errorf("what is asked for again after a crash (-want +got):\n%s", diff)
 		}
 		fmt.Fprintf(&s.commands, "run %d.%d %s\n", c.Task.Frame, c.Task.Attempt, run)
+	case *Keep:
+		s.tasks = append(s.tasks, c.Task)
+		again, more, err := Resume(s.env, s.s)
+		if err != nil || more || len(again) != 1 {
+			s.t.Fatalf("asked again: %v, %v, %v", again, more, err)
+		}
+		if diff := cmp.Diff(c.Result.JSON(), again[0].(*Keep).Result.JSON()); diff != "" {
+			s.t.Errorf("what is to be kept again after a crash (-want +got):\n%s", diff)
+		}
+		fmt.Fprintf(&s.commands, "keep %d.%d %s %s\n", c.Task.Frame, c.Task.Attempt, c.State, c.Result.JSON())
 	case *StopMapRun:
 		fmt.Fprintf(&s.commands, "stop run %d.%d %s\n", c.Task.Frame, c.Task.Attempt, c.ARN)
 	case *Enqueue:

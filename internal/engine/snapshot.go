@@ -102,6 +102,7 @@ const (
 	inside                 // in State, which needs nothing from outside: seen only where it failed
 	redo                   // about to do State again, without entering it
 	mapping                // a distributed Map whose Map Run is under way
+	keeping                // in a state whose result is being kept elsewhere, since no payload can hold it
 )
 
 // Frame is one running branch or iteration, or the top level of a machine:
@@ -114,7 +115,7 @@ type Frame struct {
 
 	state     string // current state
 	input     *Data  // its raw input
-	result    *Data  // phase done; phase submitted: what the submission returned of a job whose end is awaited
+	result    *Data  // phases done and keeping; phase submitted: what the submission returned of a job whose end is awaited
 	vars      value.Value
 	enteredAt int64  // Unix milliseconds
 	entered   int64  // id of the StateEntered event
@@ -275,7 +276,11 @@ func (s *Snapshot) pending() bool {
 		return false
 	}
 	for _, f := range s.frames {
-		if f.phase == ready || f.phase == redo || f.phase == dispatch || f.phase == mapping || f.polled() {
+		switch f.phase {
+		case ready, redo, dispatch, mapping, keeping:
+			return true
+		}
+		if f.polled() {
 			return true
 		}
 	}

@@ -50,7 +50,8 @@ type Config struct {
 	// comes on top is refused with store.ErrBusy. Default 512 MiB.
 	MaxRunning int
 
-	// LogOf and Committed are the worker's.
+	// Keeper, LogOf and Committed are the worker's.
+	Keeper    worker.Keeper
 	LogOf     func(machine string, r store.Revision) func(executionARN string, redrives int64, c engine.Chunk)
 	Committed func(*store.ExecutionCommit)
 }
@@ -105,7 +106,7 @@ func New(ctx context.Context, main store.Store, tasks *task.Registry, cfg Config
 	r.ledger = ledger{write: cfg.Write, log: cfg.Log, wake: make(chan struct{}, 1)}
 	r.kept = newKept(main, first, cfg)
 	r.worker, err = worker.New(ctx, r.kept, tasks, worker.Config{
-		Scheme: cfg.Scheme, LimitsOf: cfg.limitsOf, Now: cfg.Now, Log: cfg.Log, Express: true, LogOf: cfg.LogOf, Committed: r.committed,
+		Scheme: cfg.Scheme, LimitsOf: cfg.limitsOf, Now: cfg.Now, Log: cfg.Log, Express: true, LogOf: cfg.LogOf, Committed: r.committed, Keeper: cfg.Keeper,
 	})
 	return r, err
 }

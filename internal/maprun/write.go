@@ -105,7 +105,7 @@ func (r *run) gather() (string, error) {
 		}
 		outputs[index] = *output
 		size += len(*output) + 1
-		tooLarge = size-1 > r.ask.PayloadLimit
+		tooLarge = size-1 > r.ask.ResultLimit
 		return !tooLarge
 	}
 	var err error

@@ -28,13 +28,14 @@ const (
 type maker struct {
 	*rand.Rand
 	wild   bool // timeouts, tasks nobody answers, failures inside of branches
+	large  bool // Parallel and Map states put out all that they gather
 	budget int
 	names  int
 }
 
 // makeMachine writes a valid definition.
-func makeMachine(r *rand.Rand, wild bool) string {
-	m := &maker{Rand: r, wild: wild, budget: statesBudget}
+func makeMachine(r *rand.Rand, wild, large bool) string {
+	m := &maker{Rand: r, wild: wild, large: large, budget: statesBudget}
 	extra := ""
 	if wild && m.IntN(4) == 0 {
 		extra = fmt.Sprintf(`"TimeoutSeconds":%d,`, 20+m.IntN(200))
@@ -163,7 +164,7 @@ func (m *maker) parallel(depth int, next string) string {
 		}
 		fmt.Fprintf(&b, "{%s}", m.scope(depth+1))
 	}
-	fmt.Fprintf(&b, `],"ResultSelector":{"vs.$":"$[*].v"},"ResultPath":"$.p"%s,"Next":%q}`, m.handlers(next), next)
+	fmt.Fprintf(&b, `],"ResultSelector":{%s},"ResultPath":"$.p"%s,"Next":%q}`, m.gathered(), m.handlers(next), next)
 	return b.String()
 }
 
@@ -172,8 +173,16 @@ func (m *maker) mapState(depth int, name, next string) string {
 	each := m.name()
 	return fmt.Sprintf(`%q:{"Type":"Pass","Parameters":{"list.$":"States.ArrayRange(1, %d, 1)"},"ResultPath":"$.items","Next":%q},
 %q:{"Type":"Map","ItemsPath":"$.items.list","MaxConcurrency":%d,"ItemSelector":{"who.$":"States.Format('{}.{}', $.who, $$.Map.Item.Index)","n.$":"$.n","v.$":"$.v"},
-"ItemProcessor":{%s},"ResultSelector":{"vs.$":"$[*].v"},"ResultPath":"$.m"%s,"Next":%q}`,
-		name, 1+m.IntN(4), each, each, m.IntN(4), m.scope(depth+1), m.handlers(next), next)
+"ItemProcessor":{%s},"ResultSelector":{%s},"ResultPath":"$.m"%s,"Next":%q}`,
+		name, 1+m.IntN(4), each, each, m.IntN(4), m.scope(depth+1), m.gathered(), m.handlers(next), next)
+}
+
+// gathered is what a Parallel or Map keeps of its results.
+func (m *maker) gathered() string {
+	if m.large {
+		return `"vs.$":"$[*].v","all.$":"$"`
+	}
+	return `"vs.$":"$[*].v"`
 }
 
 // handlers are those of a Parallel or Map: only wild branches fail.

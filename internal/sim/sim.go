@@ -70,6 +70,7 @@ func (v *Violation) Error() string {
 
 // Outcome is what came of a seed.
 type Outcome struct {
+	Kept        int // results that no payload could hold
 	Executions  int
 	Commits     int
 	Crashes     int
@@ -102,8 +103,11 @@ func newWorld(seed uint64, o Options, trouble bool) *world {
 		given: map[string]int{},
 	}
 	w.wild = plan.IntN(2) == 0
+	if rand.New(rand.NewPCG(seed, 3)).IntN(3) == 0 {
+		w.payload = smallPayload
+	}
 	for range 1 + plan.IntN(2) {
-		w.definitions = append(w.definitions, makeMachine(plan, w.wild))
+		w.definitions = append(w.definitions, makeMachine(plan, w.wild, w.payload > 0))
 	}
 	for i := range 1 + plan.IntN(4) {
 		s := &start{
@@ -170,7 +174,7 @@ func (w *world) live() (out Outcome, err error) {
 			w.ways = append(w.ways, w.wayOf(id))
 		}
 	}
-	out.Executions, out.Commits, out.Crashes = len(w.disk.ids), w.disk.commits, w.died
+	out.Executions, out.Commits, out.Crashes, out.Kept = len(w.disk.ids), w.disk.commits, w.died, w.kept
 	return out, nil
 }
 

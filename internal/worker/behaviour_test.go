@@ -162,6 +162,105 @@ func TestCommitFails(t *testing.T) {
 	})
 }
 
+// unsure is a store whose next commit is kept without its saying so, and that does
+// not answer who asks then.
+type unsure struct {
+	store.Store
+	next, silent atomic.Bool
+}
+
+func (u *unsure) Commit(ctx context.Context, c *store.Commit) error {
+	err := u.Store.Commit(ctx, c)
+	if u.next.CompareAndSwap(true, false) && err == nil {
+		u.silent.Store(true)
+		err = fmt.Errorf("commit: %w", store.ErrUnknown)
+	}
+	return err
+}
+
+func (u *unsure) Execution(ctx context.Context, id store.ExecutionID) (store.Execution, error) {
+	if u.silent.CompareAndSwap(true, false) {
+		return store.Execution{}, errors.New("no answer")
+	}
+	return u.Store.Execution(ctx, id)
+}
+
+// TestTimersAfterAnUnknownOutcome moves a timer to an earlier time by a commit of
+// which it is not known whether it was kept. It was: the timer fires then.
+func TestTimersAfterAnUnknownOutcome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := &unsure{Store: memory.New()}
+		h := start(t, st, nil)
+		m := h.machine("m", `{"StartAt":"T","States":{
+			"T":{"Type":"Task","Resource":"arn:aws:states:::lambda:invoke.waitForTaskToken","Parameters":{"FunctionName":"f","T.$":"$$.Task.Token"},"TimeoutSeconds":40,"Next":"W"},
+			"W":{"Type":"Wait","Seconds":10,"End":true}}}`)
+		began := time.Now()
+		x := h.begin(m, "", `{}`)
+		synctest.Wait()
+		st.next.Store(true)
+		h.Post(t.Context(), x.ID, engine.TaskSucceeded{At: time.Now(), Task: engine.TaskID{Frame: 1, Attempt: 1}, Output: engine.Text("{}"), Callback: true}, nil)
+		h.wait(x.ID)
+		if d := time.Since(began); d < 10*time.Second || d > 12*time.Second {
+			t.Errorf("ten seconds took %s", d)
+		}
+	})
+}
+
+// TestKept has what no payload can hold kept, also after a restart in between.
+func TestKept(t *testing.T) {
+	st := memory.New()
+	small := func(k worker.Keeper) func(*worker.Config, *task.Registry) {
+		return func(cfg *worker.Config, _ *task.Registry) { cfg.Limits.Payload, cfg.Keeper = 100, k }
+	}
+	var m store.Machine
+	var x store.Execution
+	var first *task.Call
+	t.Run("first life", func(t *testing.T) {
+		silent := &shelf{calls: make(chan *task.Call, 1)}
+		h := start(t, st, small(silent))
+		m = h.machine("m", `{"StartAt":"M","States":{"M":{"Type":"Parallel","ResultPath":"$.r","End":true,"Branches":[
+			{"StartAt":"A","States":{"A":{"Type":"Pass","Result":"0123456789012345678901234567890123456789","End":true}}},
+			{"StartAt":"B","States":{"B":{"Type":"Pass","Result":"0123456789012345678901234567890123456789","End":true}}}]}}}`)
+		x = h.begin(m, "", `{"in":"0123456789"}`)
+		first = <-silent.calls
+	})
+	t.Run("second life", func(t *testing.T) {
+		kept := &shelf{calls: make(chan *task.Call, 1), reference: `{"kept":true}`}
+		end := start(t, st, small(kept)).wait(x.ID).Delta
+		if end.Output == nil || *end.Output != `{"in":"0123456789","r":{"kept":true}}` {
+			t.Errorf("the end is %+v", end)
+		}
+		second := <-kept.calls
+		if first.ID != second.ID || first.Input != second.Input || first.State != "M" || first.MachineARN != "arn:aws:states:us-east-1:123456789012:stateMachine:m" {
+			t.Errorf("asked to keep %+v, and then %+v", first, second)
+		}
+	})
+	h := start(t, st, small(&shelf{err: task.Fail("Full", "no room")}))
+	end := h.wait(h.begin(m, "", `{"in":"0123456789"}`).ID).Delta
+	if end.Error == nil || *end.Error != "Full" || *end.Cause != "no room" {
+		t.Errorf("the end is %+v", end)
+	}
+}
+
+// shelf keeps what it is given; without a reference or an error it never ends.
+type shelf struct {
+	calls     chan *task.Call
+	reference string
+	err       error
+}
+
+func (*shelf) Keeps(context.Context, string) bool { return true }
+
+func (s *shelf) Keep(ctx context.Context, c *task.Call, _ string) (string, error) {
+	if s.calls != nil {
+		s.calls <- c
+	}
+	if s.reference == "" && s.err == nil {
+		<-ctx.Done()
+	}
+	return s.reference, s.err
+}
+
 // TestIdleExecutionsLeaveMemory lets many executions wait, and answers them.
 func TestIdleExecutionsLeaveMemory(t *testing.T) {
 	var mu sync.Mutex

@@ -44,6 +44,8 @@ func (w *Worker) carryOut(e *entry, c *store.ExecutionCommit) {
 			w.poll(e.x, cmd)
 		case *engine.Cancel:
 			w.cancel(e.x, cmd)
+		case *engine.Keep:
+			w.keep(e.x, cmd)
 		case *engine.StartMapRun:
 			w.startMapRun(e.x, cmd)
 		case *engine.StopMapRun:
@@ -75,8 +77,14 @@ func (w *Worker) dispatch(x *execution, d *engine.Dispatch) {
 		service = "lambda"
 	}
 	call := newCall(x.arn, w.cfg.Scheme.Machine(x.machine.name), x.machine.roleARN, d)
-	ctx, cancel := context.WithCancel(w.ctx)
+	w.inTurn(key, service, func(ctx context.Context) { w.runTask(ctx, key, call) })
+}
 
+// inTurn does something for an execution beside the worker, or lets it wait for its
+// turn among what is done for the same service. What is under way already is left
+// alone.
+func (w *Worker) inTurn(key runningTask, service string, do func(context.Context)) {
+	ctx, cancel := context.WithCancel(w.ctx)
 	w.mu.Lock()
 	if w.running[key] != nil {
 		w.mu.Unlock()
@@ -89,7 +97,10 @@ func (w *Worker) dispatch(x *execution, d *engine.Dispatch) {
 		p = &pool{}
 		w.pools[service] = p
 	}
-	run := func() { w.runTask(ctx, p, key, call) }
+	run := func() {
+		do(ctx)
+		w.finished(p, key)
+	}
 	turn := p.running < w.cfg.MaxTasks
 	if turn {
 		p.running++
@@ -100,6 +111,25 @@ func (w *Worker) dispatch(x *execution, d *engine.Dispatch) {
 	w.mu.Unlock()
 	if turn {
 		w.cfg.Go(run)
+	}
+}
+
+// finished ends what inTurn began, and gives the turn to the next.
+func (w *Worker) finished(p *pool, key runningTask) {
+	w.mu.Lock()
+	if cancel := w.running[key]; cancel != nil {
+		cancel()
+		delete(w.running, key)
+	}
+	next, more := p.waiting.pop()
+	if more {
+		w.backlog--
+	} else {
+		p.running--
+	}
+	w.mu.Unlock()
+	if more {
+		w.cfg.Go(next)
 	}
 }
 
@@ -214,31 +244,17 @@ func (w *Worker) busy() bool {
 }
 
 // runTask makes a call and delivers what came of it.
-func (w *Worker) runTask(ctx context.Context, p *pool, key runningTask, call *task.Call) {
-	if ctx.Err() == nil {
-		w.counts.tasks.Add(1)
-		events, submitted := w.call(ctx, key.task, call)
-		switch {
-		case submitted == "" && ctx.Err() == nil, submitted != "" && w.keepJob(ctx, key, job{call, submitted}):
-			w.post(w.ctx, key.execution, events...)
-		case submitted != "" && w.ctx.Err() == nil: // given up while it was being submitted
-			w.cancelJob(call, submitted)
-		}
+func (w *Worker) runTask(ctx context.Context, key runningTask, call *task.Call) {
+	if ctx.Err() != nil {
+		return
 	}
-	w.mu.Lock()
-	if cancel := w.running[key]; cancel != nil {
-		cancel()
-		delete(w.running, key)
-	}
-	next, more := p.waiting.pop()
-	if more {
-		w.backlog--
-	} else {
-		p.running--
-	}
-	w.mu.Unlock()
-	if more {
-		w.cfg.Go(next)
+	w.counts.tasks.Add(1)
+	events, submitted := w.call(ctx, key.task, call)
+	switch {
+	case submitted == "" && ctx.Err() == nil, submitted != "" && w.keepJob(ctx, key, job{call, submitted}):
+		w.post(w.ctx, key.execution, events...)
+	case submitted != "" && w.ctx.Err() == nil: // given up while it was being submitted
+		w.cancelJob(call, submitted)
 	}
 }
 

@@ -308,6 +308,8 @@ func (w *Worker) act(b *Batch) {
 				w.dispatch(l.x, cmd)
 			case *engine.Poll:
 				w.poll(l.x, cmd)
+			case *engine.Keep:
+				w.keep(l.x, cmd)
 			case *engine.StartMapRun:
 				w.startMapRun(l.x, cmd)
 			}
@@ -489,7 +491,8 @@ func (w *Worker) Rollback(err error, batches ...*Batch) {
 	if errors.Is(err, store.ErrUnknown) && !w.without(Doubt) { // it may have been kept after all, and nothing of it was done
 		w.activities.rewindAll()
 		w.mu.Lock()
-		w.doubt, w.timers.until = true, 0
+		w.doubt = true
+		w.timers.forget() // those that were kept may have moved
 		w.retry()
 		w.mu.Unlock()
 	}

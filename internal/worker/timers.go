@@ -59,6 +59,12 @@ func (t *timers) set(id store.ExecutionID, due int64) {
 	}
 }
 
+// forget drops all due times, for them to be read again.
+func (t *timers) forget() {
+	t.until, t.armed, t.due = 0, nil, nil
+	t.signal()
+}
+
 // signal has FireTimers called soon.
 func (t *timers) signal() {
 	select {
@@ -152,9 +158,9 @@ func earlier(a, b time.Time) time.Time {
 func (w *Worker) readTimers(ctx context.Context, now time.Time) error {
 	w.mu.Lock()
 	fresh := w.timers.until-now.UnixMilli() > (timerWindow / 4).Milliseconds()
-	before := w.timers.until
+	before, until := w.timers.until, now.Add(timerWindow).UnixMilli()
 	if !fresh {
-		w.timers.until = now.Add(timerWindow).UnixMilli()
+		w.timers.until = until
 	}
 	w.mu.Unlock()
 	if fresh {
@@ -163,6 +169,9 @@ func (w *Worker) readTimers(ctx context.Context, now time.Time) error {
 	due, err := w.store.Due(ctx, now.Add(timerWindow), timerPage)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.timers.until != until { // forgotten since
+		return err
+	}
 	if err != nil {
 		w.timers.until = before
 		return err

@@ -70,6 +70,10 @@ type Config struct {
 	// MapRuns runs the Map Runs that executions ask for; nil: they fail.
 	MapRuns MapRuns
 
+	// Keeper keeps the results that no payload can hold; nil: such a result ends
+	// its execution.
+	Keeper Keeper
+
 	// WaitEnded is told, in the commit that ends it, of a task of the board
 	// (asl.Resource.OnBoard) whose end the execution waits for no more. It is told
 	// of a task that it has not heard of as well, and may be told twice. nil: there
@@ -95,6 +99,18 @@ type MapRuns interface {
 	Start(execution store.ExecutionID, ask *engine.StartMapRun)
 	// Stop says that nobody waits for a run's end any more.
 	Stop(name string)
+}
+
+// Keeper keeps results that no payload can hold. Its methods may be called
+// concurrently.
+type Keeper interface {
+	// Keeps says whether it does that for a machine's executions. It must return
+	// quickly.
+	Keeps(ctx context.Context, machine string) bool
+	// Keep makes a state's result, JSON text, durable and returns what goes on in
+	// its place. Of the call, ID, State and what names the execution are set. An
+	// error that is a *task.Error is the state's.
+	Keep(ctx context.Context, c *task.Call, result string) (reference string, err error)
 }
 
 // Safeguard is a set of things that a worker does for the day when a call to
@@ -440,6 +456,7 @@ func (w *Worker) env(id store.ExecutionID, m *machine) *engine.Env {
 		Machine:        m.asl,
 		Token:          func(t engine.TaskID) string { return w.keys.token(id, t) },
 		ActivityExists: w.activities.exists,
+		Keeps:          w.keeps(m),
 		MapRunARN: func(t engine.TaskID, label string) string {
 			return w.cfg.Scheme.MapRun(rootName(m.name), label, w.keys.mapRun(id, t))
 		},

@@ -23,6 +23,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -134,9 +135,36 @@ func (k *Keeper) Output(ctx context.Context, c *task.Call, output string) (strin
 	}
 	ref, err := k.write(ctx, place, c, large)
 	if err != nil {
-		return "", task.Fail(NotKept, "The result of "+c.State+" is too large for a payload and could not be kept in the object store: "+err.Error())
+		return "", notKept(c, err)
 	}
 	return before + string(ref.json()) + after, nil
+}
+
+// Keeps reports whether there is a place for the results of a machine.
+func (k *Keeper) Keeps(ctx context.Context, machine string) bool {
+	place, _, err := k.Of(ctx, machine)
+	return err == nil && place.Bucket != ""
+}
+
+// Keep writes a result, JSON text, and returns the reference that stands for it,
+// which is durable by then. The call names the execution and the state.
+func (k *Keeper) Keep(ctx context.Context, c *task.Call, result string) (string, error) {
+	place, _, err := k.Of(ctx, MachineOf(c))
+	if err == nil && place.Bucket == "" {
+		err = errors.New("the machine has no place for it any more: its tag " + Tag + ", or spill under limits in the configuration, says where that is")
+	}
+	var ref reference
+	if err == nil {
+		ref, err = k.write(ctx, place, c, result)
+	}
+	if err != nil {
+		return "", notKept(c, err)
+	}
+	return string(ref.json()), nil
+}
+
+func notKept(c *task.Call, err error) error {
+	return task.Fail(NotKept, "The result of "+c.State+" is too large for a payload and could not be kept in the object store: "+err.Error())
 }
 
 func (k *Keeper) write(ctx context.Context, place Place, c *task.Call, text string) (reference, error) {
