@@ -360,8 +360,18 @@ func passes(err error) bool {
 	if strings.HasSuffix(name, ".SdkClientException") || strings.Contains(name, "Throttl") || strings.Contains(name, "TooManyRequests") {
 		return true
 	}
-	return e.Cause != nil && (strings.Contains(*e.Cause, "; Status Code: 5") || strings.Contains(*e.Cause, "Status Code: 429") ||
-		strings.Contains(*e.Cause, "Error Code: Throttling"))
+	if e.Cause == nil {
+		return false
+	}
+	for _, sign := range []string{
+		"; Status Code: 5", ", Status Code: 5", "Status Code: 429", "Error Code: Throttling",
+		"could not be assumed: Unable to ", // STS does not answer, or cannot be asked
+	} {
+		if strings.Contains(*e.Cause, sign) {
+			return true
+		}
+	}
+	return false
 }
 
 // isGone reports whether a service says that there is no such thing.
