@@ -59,7 +59,7 @@ func (s *Services) foreign(arn string) string {
 		return ""
 	}
 	region, account := f[3], f[4]
-	if s.account == "" || region == s.region && account == s.account || !isRegion.MatchString(region) || !isAccount.MatchString(account) {
+	if s.account == "" || s.region == "" || region == s.region && account == s.account || !isRegion.MatchString(region) || !isAccount.MatchString(account) {
 		return ""
 	}
 	return region
@@ -198,7 +198,9 @@ func (x *executions) await(ctx context.Context, c *task.Call, region string, arn
 		if err := x.services.turn(ctx, statesJobs, n, 0); err != nil {
 			return task.Result{}, err
 		}
-		r, err := x.services.callStates(ctx, x.services.stepFunctions(region), "DescribeExecution", ask)
+		asking, cancel := context.WithTimeout(ctx, askTimeout)
+		r, err := x.services.callStates(asking, x.services.stepFunctions(region), "DescribeExecution", ask)
+		cancel()
 		switch {
 		case ctx.Err() != nil:
 			return task.Result{}, ctx.Err()

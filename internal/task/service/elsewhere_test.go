@@ -20,7 +20,7 @@ import (
 
 // world is a server and AWS around it. Each answers an action by what is said
 // for it, one answer after the other, the last again and again: "400 …" with
-// that status, "down" not at all. The server has nothing it was not told of.
+// that status, "down" and "mute" not at all. The server has nothing it was not told of.
 type world struct {
 	here map[string][]string // by action
 	aws  map[string][]string
@@ -89,8 +89,12 @@ func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 			`<SessionToken>t</SessionToken><Expiration>%s</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>`, time.Now().Add(time.Hour).UTC().Format(time.RFC3339))}
 	}
 	status, text := w.next(w.aws, action)
-	if text == "down" {
+	switch text {
+	case "down":
 		return nil, errors.New("connection refused")
+	case "mute":
+		<-r.Context().Done()
+		return nil, r.Context().Err()
 	}
 	return &http.Response{StatusCode: status, Header: http.Header{"X-Amzn-Requestid": {"r"}, "Date": {"Thu, 01 Jan 2026 00:00:00 GMT"}},
 		Body: io.NopCloser(strings.NewReader(text)), ContentLength: int64(len(text)), Request: r}, nil
@@ -264,7 +268,7 @@ func TestWaitElsewhere(t *testing.T) {
 	const shape = `{"ExecutionArn":"` + awayRun + `","Input":%s,"InputDetails":{"Included":true},"Output":%s,"OutputDetails":{"Included":true},` +
 		`"StartDate":1700000000125,"Status":"SUCCEEDED","StopDate":1700000001000}`
 	f("states:startExecution.sync", fmt.Sprintf(shape, `"{\"a\":1}"`, `"{\"b\":2}"`), running, succeeded)
-	f("states:startExecution.sync:2", fmt.Sprintf(shape, `{"a":1}`, `{"b":2}`), running, "400 ThrottlingException", "down", `not JSON`, succeeded)
+	f("states:startExecution.sync:2", fmt.Sprintf(shape, `{"a":1}`, `{"b":2}`), running, "400 ThrottlingException", "down", "mute", `not JSON`, succeeded)
 	f("states:startExecution.sync:2", `States.TaskFailed: {"Error":"E","Status":"FAILED"}`, `{"status":"FAILED","error":"E"}`)
 	f("states:startExecution.sync", `States.TaskFailed: {"Status":"ABORTED"}`, `{"status":"ABORTED"}`)
 	f("states:startExecution.sync", `StepFunctions.ExecutionDoesNotExistException: m (Service: AWSStepFunctions; Status Code: 400; Error Code: ExecutionDoesNotExist; Request ID: r; Proxy: null)`,
@@ -315,7 +319,7 @@ func TestBegunAgainElsewhere(t *testing.T) {
 // An execution that nobody waits for any more is stopped, also where AWS has no
 // time at first.
 func TestStopElsewhere(t *testing.T) {
-	w := &world{aws: map[string][]string{"StopExecution": {"400 ThrottlingException", "down", `{"stopDate":1}`}}}
+	w := &world{aws: map[string][]string{"StopExecution": {"400 ThrottlingException", "mute", `{"stopDate":1}`}}}
 	tasks := w.services(t)
 	synctest.Test(t, func(t *testing.T) {
 		c := call("states:startExecution.sync", `{"StateMachineArn":"`+away+`"}`)

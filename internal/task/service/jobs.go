@@ -185,7 +185,9 @@ func (j *jobs) Poll(ctx context.Context, c *task.Call, submitted string) (task.R
 		if err := j.services.turn(ctx, j.job.family, n, time.Since(begun)); err != nil {
 			return task.Result{}, err
 		}
-		d, _, err := j.call(ctx, c, j.job.describe, ask)
+		asking, cancel := context.WithTimeout(ctx, askTimeout)
+		d, _, err := j.call(asking, c, j.job.describe, ask)
+		cancel()
 		switch {
 		case ctx.Err() != nil:
 			return task.Result{}, ctx.Err()
@@ -312,6 +314,8 @@ const (
 	firstPause   = time.Second
 	longestPause = 30 * time.Second
 	perSecond    = 10
+
+	askTimeout = time.Minute // for an answer, before the question is asked again
 
 	// Of slow families, as Step Functions' guide has it.
 	slowPause  = time.Minute

@@ -165,7 +165,9 @@ func (x *executions) Cancel(ctx context.Context, _ *task.Call, submitted string)
 	}
 	arn := begun.Get("ExecutionArn")
 	for n := 0; ; n++ {
-		_, err = x.call(ctx, "StopExecution", value.ObjectOf([]value.Member{{Key: "ExecutionArn", Value: arn}}))
+		asking, cancel := context.WithTimeout(ctx, askTimeout)
+		_, err = x.call(asking, "StopExecution", value.ObjectOf([]value.Member{{Key: "ExecutionArn", Value: arn}}))
+		cancel()
 		switch {
 		case isNamed(err, "ExecutionDoesNotExistException"):
 			return nil
