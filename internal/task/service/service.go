@@ -36,7 +36,8 @@ type Config struct {
 
 	// Partition and Account are those of the ARNs that States has. What a call
 	// of the Step Functions API names in another account or Region, and States
-	// has not, is asked of Step Functions there; without an Account and a Region nothing is.
+	// has not, is asked of Step Functions there; without an Account and a Region
+	// nothing is.
 	Partition, Account string
 
 	// Clusters makes connections to clusters' APIs with the TLS settings of one;
