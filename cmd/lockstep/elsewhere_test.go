@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lockstep-run/lockstep/internal/arn"
+	"github.com/lockstep-run/lockstep/internal/task/awsmodel"
 )
 
 // cloud is a second server, of another account and region, in the place of AWS.
@@ -193,5 +194,44 @@ func TestElsewhereIsHere(t *testing.T) {
 		`"Parameters":{"StateMachineArn":"arn:aws:states:eu-west-1:222222222222:stateMachine:m"}`))
 	if x.Status != "FAILED" || x.Error != "StepFunctions.StateMachineDoesNotExistException" {
 		t.Errorf("%+v", x)
+	}
+}
+
+// Every action that takes an ARN is called where the ARN says: none takes what is
+// elsewhere for a mistake, or says that it has done what it cannot do.
+func TestActionsElsewhere(t *testing.T) {
+	aws := openCloud(t)
+	here := newClient(openTest(t, t.TempDir()).url)
+	machine := aws.scheme.Machine("m")
+	of := map[string]string{
+		"StateMachineArn": machine, "StateMachineVersionArn": machine + ":1", "StateMachineAliasArn": machine + ":live", "ResourceArn": machine,
+		"ExecutionArn": aws.scheme.Execution("m", "x"), "ActivityArn": aws.scheme.Activity("a"), "MapRunArn": aws.scheme.MapRun("m", "l", "u"),
+	}
+	route := `"RoutingConfiguration":[{"StateMachineVersionArn":"` + machine + `:1","Weight":100}]`
+	more := map[string]string{
+		"createStateMachineAlias": `"Name":"live",` + route, "updateStateMachineAlias": route, "updateMapRun": `"MaxConcurrency":1`,
+		"tagResource": `"Tags":[{"Key":"k","Value":"v"}]`, "untagResource": `"TagKeys":["k"]`, "updateStateMachine": `"RoleArn":"arn:aws:iam::222222222222:role/r"`,
+	}
+	for action, call := range awsmodel.Find("sfn").Actions {
+		parameters := []string{}
+		if more[action] != "" {
+			parameters = append(parameters, more[action])
+		}
+		for _, m := range call.Input.Members {
+			if arn := of[m.Name]; arn != "" && (action != "listExecutions" || m.Name == "MapRunArn") {
+				parameters = append(parameters, `"`+m.Name+`":"`+arn+`"`)
+			}
+		}
+		if len(parameters) == 0 {
+			continue
+		}
+		t.Run(action, func(t *testing.T) {
+			here.end(t, begin(t, here, action, "aws-sdk:sfn:"+action, `"Parameters":{`+strings.Join(parameters, ",")+`}`))
+			aws.mu.Lock()
+			defer aws.mu.Unlock()
+			if aws.calls[call.Name+" by AKTEST for eu-west-1"] != 1 {
+				t.Errorf("it was not called there: %v", aws.calls)
+			}
+		})
 	}
 }

@@ -36,9 +36,11 @@ func notHere(err error) bool {
 	return slices.Contains(absent, class)
 }
 
-// silent are the actions that succeed although there is nothing of the name, and
-// what says whether there is: an action and its parameter.
+// silent are the actions that do not say that there is nothing of the name: they
+// succeed, or find another fault. With each stands what says it, an action and
+// its parameter.
 var silent = map[string]struct{ action, parameter string }{
+	"CreateStateMachineAlias":   {"DescribeStateMachine", "stateMachineArn"},
 	"DeleteStateMachine":        {"DescribeStateMachine", "stateMachineArn"},
 	"DeleteStateMachineVersion": {"DescribeStateMachine", "stateMachineArn"},
 	"DeleteActivity":            {"DescribeActivity", "activityArn"},
