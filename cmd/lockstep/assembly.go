@@ -246,7 +246,8 @@ func (a *assembly) engine(ctx context.Context) (err error) {
 	a.views = a.openViews()
 	a.watched = a.views.Changes()
 	services := service.New(service.Config{
-		Region: a.set.scheme.Region, Clusters: a.policy.TransportWith, Refused: refusedByPolicy, States: a.api, Ended: endOf(a.worker),
+		Region: a.set.scheme.Region, Partition: a.set.scheme.Partition, Account: a.set.scheme.Account,
+		Clusters: a.policy.TransportWith, Refused: refusedByPolicy, States: a.api, Ended: endOf(a.worker),
 	})
 	a.srv.onClose(func(context.Context) error { return services.Close() })
 	services.Register(a.tasks)

@@ -88,6 +88,16 @@ func NewFor(service Service, account Account, transport http.RoundTripper) *Clie
 	return c
 }
 
+// In makes a client of the same service in another region. It shares c's
+// connections and the sessions of roles, which hold in every region.
+func (c *Client) In(region string) *Client {
+	account := c.account
+	account.Region = region
+	other := &Client{service: c.service, account: account, http: c.http, signer: c.signer, roles: c.roles}
+	other.setup = sync.OnceValues(other.load)
+	return other
+}
+
 // NewLocal makes a client of a service that handler answers for, in this process.
 // Its requests are not signed.
 func NewLocal(handler http.Handler) *Client {
@@ -232,7 +242,8 @@ func (c *Client) credentials(ctx context.Context, s *setup) (aws.Credentials, er
 	case errors.As(err, &refused):
 		return found, refused
 	}
-	return found, fmt.Errorf("Unable to load AWS credentials from any provider in the chain: %w", err) //nolint:staticcheck // AWS's words
+	return found, fmt.Errorf("Unable to load AWS credentials from any provider in the chain: %w; "+
+		"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, where the server runs", err) //nolint:staticcheck // AWS's words
 }
 
 func (c *Client) sign(ctx context.Context, s *setup, req *http.Request, r *Request) error {

@@ -185,7 +185,9 @@ func (j *jobs) Poll(ctx context.Context, c *task.Call, submitted string) (task.R
 		if err := j.services.turn(ctx, j.job.family, n, time.Since(begun)); err != nil {
 			return task.Result{}, err
 		}
-		d, _, err := j.call(ctx, c, j.job.describe, ask)
+		asking, cancel := context.WithTimeout(ctx, askTimeout)
+		d, _, err := j.call(asking, c, j.job.describe, ask)
+		cancel()
 		switch {
 		case ctx.Err() != nil:
 			return task.Result{}, ctx.Err()
@@ -313,6 +315,8 @@ const (
 	longestPause = 30 * time.Second
 	perSecond    = 10
 
+	askTimeout = time.Minute // for an answer, before the question is asked again
+
 	// Of slow families, as Step Functions' guide has it.
 	slowPause  = time.Minute
 	slowLater  = 5 * time.Minute
@@ -360,8 +364,18 @@ func passes(err error) bool {
 	if strings.HasSuffix(name, ".SdkClientException") || strings.Contains(name, "Throttl") || strings.Contains(name, "TooManyRequests") {
 		return true
 	}
-	return e.Cause != nil && (strings.Contains(*e.Cause, "; Status Code: 5") || strings.Contains(*e.Cause, "Status Code: 429") ||
-		strings.Contains(*e.Cause, "Error Code: Throttling"))
+	if e.Cause == nil {
+		return false
+	}
+	for _, sign := range []string{
+		"; Status Code: 5", ", Status Code: 5", "Status Code: 429", "Error Code: Throttling",
+		"could not be assumed: Unable to ", // STS does not answer, or cannot be asked
+	} {
+		if strings.Contains(*e.Cause, sign) {
+			return true
+		}
+	}
+	return false
 }
 
 // isGone reports whether a service says that there is no such thing.

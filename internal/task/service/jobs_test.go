@@ -116,6 +116,10 @@ func (s *script) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	answer := s.answers[0]
 	s.answers = s.answers[1:]
+	if answer == "mute" {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
 	status := 200
 	if code, rest, ok := strings.Cut(answer, " "); ok && len(code) == 3 {
 		status, answer = map[string]int{"400": 400, "404": 404, "500": 500, "429": 429}[code], rest
@@ -197,8 +201,8 @@ func TestJobs(t *testing.T) {
 		`{"tasks":[],"failures":[{"reason":"RESOURCE:MEMORY"}]}`)
 
 	f("glue:startJobRun.sync", `{"JobName":"j"}`, `{"Id":"r","JobRunState":"SUCCEEDED"}`,
-		[]string{`StartJobRun {"JobName":"j"}`, `GetJobRun {"JobName":"j","RunId":"r"}`, `GetJobRun {"JobName":"j","RunId":"r"}`, `GetJobRun {"JobName":"j","RunId":"r"}`},
-		`{"JobRunId":"r"}`, `500 {}`, `400 {"__type":"ThrottlingException"}`, `{"JobRun":{"Id":"r","JobRunState":"SUCCEEDED"}}`)
+		[]string{`StartJobRun {"JobName":"j"}`, `GetJobRun {"JobName":"j","RunId":"r"}`, `GetJobRun {"JobName":"j","RunId":"r"}`, `GetJobRun {"JobName":"j","RunId":"r"}`, `GetJobRun {"JobName":"j","RunId":"r"}`},
+		`{"JobRunId":"r"}`, `500 {}`, `mute`, `400 {"__type":"ThrottlingException"}`, `{"JobRun":{"Id":"r","JobRunState":"SUCCEEDED"}}`)
 	f("glue:startJobRun.sync", `{"JobName":"j"}`, `Glue.EntityNotFoundException: no (Service: AWSGlue; Status Code: 400; Error Code: EntityNotFoundException; Request ID: r; Proxy: null)`,
 		[]string{`StartJobRun {"JobName":"j"}`}, `400 {"__type":"EntityNotFoundException","message":"no"}`)
 	f("databrew:startJobRun.sync", `{"Name":"n"}`, `{"RunId":"r","State":"SUCCEEDED"}`,

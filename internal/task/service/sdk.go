@@ -49,7 +49,13 @@ func (s *Services) do(ctx context.Context, e *encoder, c *task.Call, in value.Va
 	if err != nil {
 		return nil, describe(c.Input, err)
 	}
-	answer, err := s.send(ctx, client, r, prefix, c.Resource.Service, refused)
+	send := func(client *awscall.Client) (*awscall.Response, error) {
+		return s.send(ctx, client, r, prefix, c.Resource.Service, refused)
+	}
+	if e.service.Name == "sfn" {
+		return s.states(ctx, e.call.Name, statesARN(e.call.Input, in), send)
+	}
+	answer, err := send(client)
 	if err == nil && e.service.Name == "s3" && failed(e.call, answer) {
 		return nil, refused(answer)
 	}

@@ -1,6 +1,6 @@
 // Package service calls AWS services, or what answers like them: sqs, sns,
 // dynamodb and events in the words of their own integrations, aws-sdk:… in those
-// of the SDK, and states, which is this server.
+// of the SDK, and states, which is this server unless an ARN says otherwise.
 //
 // Where a service is and how its requests are signed is awscall's. What is
 // particular to one stands in its model (awsmodel); encode.go makes a request of
@@ -34,6 +34,12 @@ type Config struct {
 	Region    string            // of AWS's endpoints and of signatures; "": the SDK's
 	Transport http.RoundTripper // nil: awscall.Transport()
 
+	// Partition and Account are those of the ARNs that States has. What a call
+	// of the Step Functions API names in another account or Region, and States
+	// has not, is asked of Step Functions there; without an Account and a Region
+	// nothing is.
+	Partition, Account string
+
 	// Clusters makes connections to clusters' APIs with the TLS settings of one;
 	// nil: to any address. Refused has the words for one that may not be called,
 	// and "" for any other error.
@@ -49,6 +55,8 @@ type Config struct {
 // Services calls services. Its methods make the integrations.
 type Services struct {
 	region    string
+	partition string
+	account   string
 	transport http.RoundTripper
 	reach     func(*tls.Config) http.RoundTripper
 	refused   func(error) string
@@ -56,7 +64,9 @@ type Services struct {
 
 	mu       sync.Mutex
 	clients  map[string]*awscall.Client // by the name in aws-sdk:…, made when they are used
-	nextAsk  map[string]time.Time       // by the same: when a service may be asked about jobs again
+	aws      *awscall.Client            // of Step Functions elsewhere, made when it is used
+	regions  map[string]*awscall.Client // the same by region
+	nextAsk  map[string]time.Time       // by the service's name: when it may be asked about jobs again
 	clusters map[string]*http.Client    // by the authority of their certificates
 }
 
@@ -72,8 +82,8 @@ func New(c Config) *Services {
 		c.Refused = func(error) string { return "" }
 	}
 	return &Services{
-		region: c.Region, transport: c.Transport, reach: c.Clusters, refused: c.Refused, ended: c.Ended,
-		clients: map[string]*awscall.Client{"sfn": awscall.NewLocal(c.States)}, nextAsk: map[string]time.Time{},
+		region: c.Region, partition: c.Partition, account: c.Account, transport: c.Transport, reach: c.Clusters, refused: c.Refused, ended: c.Ended,
+		clients: map[string]*awscall.Client{"sfn": awscall.NewLocal(c.States)}, regions: map[string]*awscall.Client{}, nextAsk: map[string]time.Time{},
 		clusters: map[string]*http.Client{},
 	}
 }
@@ -84,12 +94,17 @@ func (s *Services) client(of *awsmodel.Service) *awscall.Client {
 	defer s.mu.Unlock()
 	c := s.clients[of.Name]
 	if c == nil {
-		c = awscall.New(awscall.Service{
-			ID: of.ID, Host: of.Host, SigningName: of.SigningName, SigningRegion: of.SigningIn, Object: of.SigningName == "s3",
-		}, s.region, s.transport)
+		c = awscall.New(place(of), s.region, s.transport)
 		s.clients[of.Name] = c
 	}
 	return c
+}
+
+// place says where a service is at AWS.
+func place(of *awsmodel.Service) awscall.Service {
+	return awscall.Service{
+		ID: of.ID, Host: of.Host, SigningName: of.SigningName, SigningRegion: of.SigningIn, Object: of.SigningName == "s3",
+	}
 }
 
 // Close closes connections that are idle.
@@ -98,6 +113,9 @@ func (s *Services) Close() error {
 	defer s.mu.Unlock()
 	for _, c := range s.clients {
 		c.Close()
+	}
+	if s.aws != nil {
+		s.aws.Close() // and those of all regions, which share its connections
 	}
 	s.closeClusters()
 	return nil

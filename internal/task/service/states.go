@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"net/http"
 	"strings"
 	"time"
 
@@ -14,11 +13,10 @@ import (
 	"github.com/lockstep-run/lockstep/asl/value"
 	"github.com/lockstep-run/lockstep/internal/task"
 	"github.com/lockstep-run/lockstep/internal/task/awscall"
-	"github.com/lockstep-run/lockstep/internal/task/awsmodel"
 )
 
-// executions starts executions on this server, and waits for their end where the
-// pattern is .sync or .sync:2. It is a task.Poller.
+// executions starts executions, on this server or elsewhere, and waits for their
+// end where the pattern is .sync or .sync:2. It is a task.Poller.
 type executions struct{ services *Services }
 
 // Run starts an execution. Without a name it gets one that derives from the
@@ -98,6 +96,15 @@ func (x *executions) Poll(ctx context.Context, c *task.Call, submitted string) (
 	if err != nil || arn.Kind() != value.String {
 		return task.Result{}, task.Fail("States.Runtime", "The submission of "+c.ID+" has no ExecutionArn.")
 	}
+	if region := x.services.foreign(arn.Str()); region != "" {
+		here, err := x.here(ctx, arn.Str())
+		if err != nil {
+			return task.Result{}, err
+		}
+		if !here {
+			return x.await(ctx, c, region, arn)
+		}
+	}
 	for {
 		err := x.services.ended(ctx, arn.Str())
 		var r *awscall.Response
@@ -156,26 +163,28 @@ func (x *executions) Cancel(ctx context.Context, _ *task.Call, submitted string)
 	if err != nil {
 		return err
 	}
-	_, err = x.call(ctx, "StopExecution", value.ObjectOf([]value.Member{{Key: "ExecutionArn", Value: begun.Get("ExecutionArn")}}))
-	if isNamed(err, "ExecutionDoesNotExistException") {
-		return nil
+	arn := begun.Get("ExecutionArn")
+	for n := 0; ; n++ {
+		asking, cancel := context.WithTimeout(ctx, askTimeout)
+		_, err = x.call(asking, "StopExecution", value.ObjectOf([]value.Member{{Key: "ExecutionArn", Value: arn}}))
+		cancel()
+		switch {
+		case isNamed(err, "ExecutionDoesNotExistException"):
+			return nil
+		case err == nil, !passes(err), n+1 == stopTries, x.services.foreign(arn.Str()) == "":
+			return err
+		}
+		if err := x.services.turn(ctx, statesJobs, n, 0); err != nil {
+			return err
+		}
 	}
-	return err
 }
 
-// call makes a call of the Step Functions API.
+// call makes a call of the Step Functions API, where the ARN that it names says.
 func (x *executions) call(ctx context.Context, action string, in value.Value) (*awscall.Response, error) {
-	model := awsmodel.Find("sfn")
-	request := &awscall.Request{Body: small(in).JSON(), Header: http.Header{
-		"Content-Type": {"application/x-amz-json-" + model.JSONVersion}, "X-Amz-Target": {model.Target + "." + action},
-	}}
-	return x.services.send(ctx, x.services.client(model), request, "StepFunctions", "states", func(r *awscall.Response) *task.Error {
-		f := awscall.Refusal(r)
-		name := "AWSStepFunctionsException"
-		if model.Errors[f.Code] != "" {
-			name = exception(f.Code)
-		}
-		return task.Fail("StepFunctions."+name, f.CauseV1("AWSStepFunctions"))
+	arn := or2(in.Get("StateMachineArn"), in.Get("ExecutionArn")).Str()
+	return x.services.states(ctx, action, arn, func(client *awscall.Client) (*awscall.Response, error) {
+		return x.services.callStates(ctx, client, action, in)
 	})
 }
 
