@@ -307,6 +307,16 @@ func TestWaitHereForAnotherAccount(t *testing.T) {
 	w.compare(t, "the wait", `here StartExecution {"stateMachineArn":"`+away+`","name":"n"}`, ask, ask)
 }
 
+// An Express execution cannot be described, so it cannot be waited for: that ends
+// the task, while a server without time for an answer does not.
+func TestWaitForExpress(t *testing.T) {
+	w := &world{here: map[string][]string{"StartExecution": {begun}, "DescribeExecution": {succeeded, "400 ThrottlingException", "400 InvalidArn"}}}
+	const want = "StepFunctions.InvalidArnException: m (Service: AWSStepFunctions; Status Code: 400; Error Code: InvalidArn; Request ID: null; Proxy: null)"
+	if end := w.wait(t, w.services(t), "states:startExecution.sync"); end != want {
+		t.Errorf("the task ended with\n%s, want\n%s", end, want)
+	}
+}
+
 // What is begun again after a crash finds what was begun before.
 func TestBegunAgainElsewhere(t *testing.T) {
 	w := &world{aws: map[string][]string{"StartExecution": {"400 ExecutionAlreadyExists"}, "DescribeExecution": {succeeded}}}

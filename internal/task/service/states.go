@@ -116,7 +116,7 @@ func (x *executions) Poll(ctx context.Context, c *task.Call, submitted string) (
 			return ending(c.Resource.Pattern, body(r))
 		case ctx.Err() != nil:
 			return task.Result{}, ctx.Err()
-		case isNamed(err, "ExecutionDoesNotExistException"):
+		case err != nil && !passes(err): // such as that Express executions are not described
 			return task.Result{}, err
 		case err != nil:
 			pause(ctx)
