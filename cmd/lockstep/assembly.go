@@ -466,7 +466,7 @@ func (a *assembly) serve(listener net.Listener) error {
 	if err != nil {
 		return err
 	}
-	handler, isS3, err := withObjects(mux, a.files, a.set.log)
+	handler, isS3, err := withObjects(mux, a.files, a.triggers.Written, a.set.log)
 	if err != nil {
 		return err
 	}

@@ -76,8 +76,9 @@ func withKeyOfFunctions(m *fn.Manager) http.Handler {
 }
 
 // withObjects serves S3 beside everything else, where the objects are in a
-// directory. wants says which requests are for it; nil: none.
-func withObjects(next http.Handler, files objects.Store, log *slog.Logger) (_ http.Handler, wants func(*http.Request) bool, _ error) {
+// directory. wants says which requests are for it; nil: none. written is called
+// after each that may have written something.
+func withObjects(next http.Handler, files objects.Store, written func(), log *slog.Logger) (_ http.Handler, wants func(*http.Request) bool, _ error) {
 	dir, ok := files.(*objects.Dir)
 	if !ok {
 		return next, nil, nil
@@ -89,6 +90,9 @@ func withObjects(next http.Handler, files objects.Store, log *slog.Logger) (_ ht
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s3.Wants(r) {
 			buckets.ServeHTTP(w, r)
+			if r.Method == http.MethodPut || r.Method == http.MethodPost {
+				written()
+			}
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -14,19 +14,38 @@ import (
 	"github.com/lockstep-run/lockstep/internal/store"
 )
 
-// Run looks for new objects until ctx ends, and then returns nil.
+// Run looks for new objects, now and then and when Written says so, until ctx ends,
+// and then returns nil.
 func (t *Triggers) Run(ctx context.Context) error {
 	for {
 		if err := t.Look(ctx); err != nil && ctx.Err() == nil {
 			t.config.Log.Error("triggers: trying again soon", "error", err)
 		}
-		timer := time.NewTimer(lookEvery)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if !wait(ctx, lookPause, nil) || !wait(ctx, lookEvery-lookPause, t.written) {
 			return nil
 		}
+	}
+}
+
+// wait returns after a time, or early when it is told to. It reports false when
+// ctx ends.
+func wait(ctx context.Context, d time.Duration, early <-chan struct{}) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-early:
+	case <-ctx.Done():
+		return false
+	}
+	return true
+}
+
+// Written says that objects may have been written: Run looks for them soon.
+func (t *Triggers) Written() {
+	select {
+	case t.written <- struct{}{}:
+	default: // it has been said
 	}
 }
 

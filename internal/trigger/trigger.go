@@ -83,6 +83,7 @@ const (
 	maxBody    = 256 << 10 // bytes of a webhook or an event
 	maxObjects = 10_000    // below a prefix
 	lookEvery  = 5 * time.Second
+	lookPause  = 200 * time.Millisecond // between two looks, at least
 )
 
 // Config says what triggers need.
@@ -104,7 +105,8 @@ type Config struct {
 
 // Triggers keeps triggers and serves them. It is safe for concurrent use.
 type Triggers struct {
-	config Config
+	config  Config
+	written chan struct{}
 
 	mu   sync.Mutex
 	list []*live // by name; read again after a change
@@ -126,7 +128,9 @@ type done struct {
 }
 
 // New makes Triggers.
-func New(c Config) *Triggers { return &Triggers{config: c, last: map[string]done{}} }
+func New(c Config) *Triggers {
+	return &Triggers{config: c, written: make(chan struct{}, 1), last: map[string]done{}}
+}
 
 var (
 	nameForm   = regexp.MustCompile(`^[0-9a-zA-Z\-_.]{1,64}$`)

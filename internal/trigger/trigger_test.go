@@ -347,6 +347,37 @@ func TestObjects(t *testing.T) {
 	w.look()
 }
 
+// Who writes through the server does not wait for the next look.
+func TestObjectsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := open(t)
+		w.put(trigger.Spec{Name: "o", Type: trigger.Object, Bucket: "b"})
+		ctx, cancel := context.WithCancel(ctx)
+		ended := make(chan error, 1)
+		go func() { ended <- w.Triggers.Run(ctx) }()
+		synctest.Wait() // what is there is not new
+		time.Sleep(time.Second)
+		w.write("a", "1")
+		w.write("b", "22")
+		w.Written()
+		w.Written()
+		synctest.Wait()
+		if started := w.took(); len(started) != 2 {
+			t.Errorf("started %v", started)
+		}
+		w.write("c", "333")
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if started := w.took(); len(started) != 1 {
+			t.Errorf("started %v", started)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestDeclare(t *testing.T) {
 	w := open(t)
 	spec := trigger.Spec{Name: "d", Type: trigger.Webhook, Machine: "m", Scheme: "token", Secret: "long enough"}
