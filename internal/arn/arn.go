@@ -1,5 +1,11 @@
 // Package arn writes and reads the Amazon Resource Names of the Step Functions
 // API (their forms are in AWS's guide).
+//
+// A server keeps machines and activities by name. What belongs to its own account
+// has the name that it was given; what belongs to another account has that account
+// and a colon in front: "222222222222:name". No name holds a colon, so nothing else
+// looks like this. Such a qualified name can stand wherever a Scheme takes the name
+// of a machine or an activity: the ARN then has that account and the plain name.
 package arn
 
 import (
@@ -11,7 +17,11 @@ import (
 type Scheme struct {
 	Partition string // "aws"
 	Region    string
-	Account   string
+	Account   string // the server's own
+
+	// Others says that resources of other accounts are served, too. Else their
+	// ARNs name nothing.
+	Others bool
 }
 
 // Default is the scheme of a server that was not told otherwise.
@@ -21,8 +31,67 @@ func (s Scheme) prefix(service string) string {
 	return "arn:" + s.Partition + ":" + service + ":" + s.Region + ":" + s.Account + ":"
 }
 
+// named is the ARN of what begins with a name that may be qualified.
+func (s Scheme) named(typ, name string) string {
+	account, plain := Split(name)
+	if account == "" {
+		account = s.Account
+	}
+	return "arn:" + s.Partition + ":states:" + s.Region + ":" + account + typ + plain
+}
+
+// Split takes a qualified name apart. The account of a plain name is "".
+func Split(name string) (account, plain string) {
+	if len(name) > accountDigits && name[accountDigits] == ':' && IsAccount(name[:accountDigits]) {
+		return name[:accountDigits], name[accountDigits+1:]
+	}
+	return "", name
+}
+
+// Plain is a name without the account that it may be qualified with.
+func Plain(name string) string {
+	_, plain := Split(name)
+	return plain
+}
+
+// IsAccount reports whether text has the form of an account's id: twelve digits.
+func IsAccount(text string) bool {
+	for i := range len(text) {
+		if text[i] < '0' || text[i] > '9' {
+			return false
+		}
+	}
+	return len(text) == accountDigits
+}
+
+const accountDigits = 12
+
+// Kept is the name under which a server keeps what is called name in an account:
+// the plain name in the server's own, which "" stands for, a qualified one in
+// another.
+func (s Scheme) Kept(account, name string) string {
+	if account == "" || account == s.Account {
+		return name
+	}
+	return account + ":" + name
+}
+
+// Find is the way back from an ARN to the name of a machine or an activity: what
+// Kept makes of the ARN's first part, which may have the label of a Map behind a
+// slash. It is false for what cannot be on the server: ARNs of another service,
+// partition or region, or of another account where that is not served.
+func (s Scheme) Find(n Name) (name string, ok bool) {
+	switch {
+	case n.Service != "states" || n.Partition != s.Partition || n.Region != s.Region:
+		return "", false
+	case n.Account != s.Account && !(s.Others && IsAccount(n.Account)):
+		return "", false
+	}
+	return s.Kept(n.Account, n.Parts[0]), true
+}
+
 // Machine names a state machine.
-func (s Scheme) Machine(name string) string { return s.prefix("states") + "stateMachine:" + name }
+func (s Scheme) Machine(name string) string { return s.named(":stateMachine:", name) }
 
 // Version names a published version of a state machine.
 func (s Scheme) Version(machine string, number int64) string {
@@ -33,21 +102,21 @@ func (s Scheme) Version(machine string, number int64) string {
 func (s Scheme) Alias(machine, name string) string { return s.Machine(machine) + ":" + name }
 
 // Activity names an activity.
-func (s Scheme) Activity(name string) string { return s.prefix("states") + "activity:" + name }
+func (s Scheme) Activity(name string) string { return s.named(":activity:", name) }
 
 // Execution names a Standard execution.
 func (s Scheme) Execution(machine, name string) string {
-	return s.prefix("states") + "execution:" + machine + ":" + name
+	return s.named(":execution:", machine) + ":" + name
 }
 
 // Express names an Express execution: several may have one name.
 func (s Scheme) Express(machine, name, uuid string) string {
-	return s.prefix("states") + "express:" + machine + ":" + name + ":" + uuid
+	return s.named(":express:", machine) + ":" + name + ":" + uuid
 }
 
 // MapRun names a Map Run of a machine's state with the label.
 func (s Scheme) MapRun(machine, label, uuid string) string {
-	return s.prefix("states") + "mapRun:" + machine + "/" + label + ":" + uuid
+	return s.named(":mapRun:", machine) + "/" + label + ":" + uuid
 }
 
 // Connection names one of EventBridge's connections.
