@@ -247,7 +247,7 @@ func (a *assembly) engine(ctx context.Context) (err error) {
 	a.watched = a.views.Changes()
 	services := service.New(service.Config{
 		Region: a.set.scheme.Region, Partition: a.set.scheme.Partition, Account: a.set.scheme.Account,
-		Clusters: a.policy.TransportWith, Refused: refusedByPolicy, States: a.api, Ended: endOf(a.worker),
+		Clusters: a.policy.TransportWith, Refused: refusedByPolicy, States: a.api, Ended: endOf(a.worker, a.set.scheme),
 	})
 	a.srv.onClose(func(context.Context) error { return services.Close() })
 	services.Register(a.tasks)
@@ -335,7 +335,7 @@ func (a *assembly) statusChanges() *status.Teller {
 // has that too, or one before: the task delivers its answer after this.
 func (a *assembly) used(u model.Usage) {
 	a.tokens.add(u)
-	a.costs.Note(usageOf(u))
+	a.costs.Note(usageOf(a.set.scheme, u))
 	a.costs.Beside(func(do func(context.Context, store.Tx) error, done func(error)) {
 		a.worker.WriteAhead(do, func(err error) {
 			done(err)

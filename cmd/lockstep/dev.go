@@ -57,6 +57,7 @@ accepted is on disk before it answers, and goes on after a restart or a crash.`,
 					return &exitError{exitUsage, err}
 				}
 			}
+			s.scheme.Others = true
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			context.AfterFunc(ctx, stop) // a second signal ends the process at once

@@ -26,7 +26,7 @@ func (a *assembly) ledger(ctx context.Context) (err error) {
 		return err
 	}
 	a.spend = spend.New(spend.Config{
-		Ledger: a.costs, Workspace: "local", Write: a.ring, Rings: func() <-chan struct{} { return a.bell.Next() }, Log: a.set.log,
+		Ledger: a.costs, Workspace: "local", Scheme: a.set.scheme, Write: a.ring, Rings: func() <-chan struct{} { return a.bell.Next() }, Log: a.set.log,
 	})
 	return nil
 }
@@ -60,7 +60,7 @@ func (a *assembly) watchTasks() {
 func (a *assembly) taskEnded(c *task.Call, result task.Result, err error, took time.Duration) {
 	var failed *task.Error
 	a.health.Outcome(health.Outcome{
-		Machine: machineIn(c.MachineARN), State: c.State, Output: result.Output, Took: took,
+		Machine: machineIn(a.set.scheme, c.MachineARN), State: c.State, Output: result.Output, Took: took,
 		Failed: err != nil, Refused: errors.As(err, &failed) && failed.Name != nil && *failed.Name == gate.Error,
 	})
 }

@@ -177,13 +177,17 @@ func awaitRecovery(ctx context.Context, w *worker.Worker, ready *atomic.Bool) {
 
 // endOf waits for the end of an execution by its ARN. One that is not there
 // has ended too.
-func endOf(w *worker.Worker) func(ctx context.Context, executionARN string) error {
+func endOf(w *worker.Worker, scheme arn.Scheme) func(ctx context.Context, executionARN string) error {
 	return func(ctx context.Context, executionARN string) error {
 		name, ok := arn.Parse(executionARN)
 		if !ok || name.Type != "execution" || len(name.Parts) != 2 {
 			return nil
 		}
-		x, err := w.Lookup(ctx, name.Parts[0], name.Parts[1])
+		machine, ours := scheme.Find(name)
+		if !ours {
+			return nil
+		}
+		x, err := w.Lookup(ctx, machine, name.Parts[1])
 		if err == nil {
 			err = w.Ended(ctx, x.ID)
 		}

@@ -15,22 +15,23 @@ import (
 // and the time: the same call is kept once, however often it is written, while a
 // call that is made again after a crash, which is paid for again, is kept again
 // and marked as repeated.
-func usageOf(u model.Usage) ledger.Event {
+func usageOf(scheme arn.Scheme, u model.Usage) ledger.Event {
 	return ledger.Event{
 		Source: "engine", Key: u.ID + "@" + strconv.FormatInt(u.At.UnixNano(), 36), Run: u.ID, Rank: cost.Plugin, At: u.At,
-		Place:    cost.Place{Machine: machineIn(u.MachineARN), State: u.State, Execution: u.ExecutionARN},
+		Place:    cost.Place{Machine: machineIn(scheme, u.MachineARN), State: u.State, Execution: u.ExecutionARN},
 		Provider: u.Provider, Model: u.Served, Billing: cost.Billing(u.Billing),
 		Tokens: cost.Tokens{Input: u.Input, CacheRead: u.CacheRead, CacheWrite5m: u.CacheWrite5m, CacheWrite1h: u.CacheWrite1h, Output: u.Output},
 	}
 }
 
-// machineIn is the machine's name in its ARN, which may go on with a version.
-func machineIn(text string) string {
+// machineIn is the machine's name in its ARN, as it is kept. The ARN may go on
+// with a version.
+func machineIn(scheme arn.Scheme, text string) string {
 	name, ok := arn.Parse(text)
 	if !ok {
 		return text
 	}
-	return name.Parts[0]
+	return scheme.Kept(name.Account, name.Parts[0])
 }
 
 // commitTo writes past the worker.

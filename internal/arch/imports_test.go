@@ -53,7 +53,7 @@ var layers = []struct {
 		"it keeps what was used, whoever reports it"},
 	{"internal/notices", []string{"internal/control", "internal/notify", "internal/seal", "internal/store"},
 		"it says in words what happened, and to whom; where calls may go is the client's affair, which it is given"},
-	{"internal/spend", []string{"internal/control", "internal/cost", "internal/ledger", "internal/store"},
+	{"internal/spend", []string{"internal/arn", "internal/control", "internal/cost", "internal/ledger", "internal/store"},
 		"it joins the ledger and the board, which do not know of each other"},
 	{"internal/quiet", nil, "statistics over facts"},
 	{"internal/health", []string{"internal/control", "internal/quiet", "internal/store"},

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lockstep-run/lockstep/internal/arn"
 	"github.com/lockstep-run/lockstep/internal/store"
 )
 
@@ -26,9 +27,10 @@ func (s *Server) createActivity(ctx context.Context, in *input, out []byte) ([]b
 	if err := checkName(a.Name); err != nil {
 		return nil, err
 	}
-	arn := s.scheme.Activity(a.Name)
+	a.Name = s.scheme.Kept(in.account, a.Name)
+	resource := s.scheme.Activity(a.Name)
 	var err error
-	if a.Tags, err = merge(nil, a.Tags, arn); err != nil {
+	if a.Tags, err = merge(nil, a.Tags, resource); err != nil {
 		return nil, err
 	}
 	a.Configuration = c.kept()
@@ -45,7 +47,7 @@ func (s *Server) createActivity(ctx context.Context, in *input, out []byte) ([]b
 		a.CreatedAt = old.CreatedAt
 		was, err := configurationOf(old.Configuration)
 		if err == nil && !was.same(c) {
-			return activityExists(arn)
+			return activityExists(resource)
 		}
 		return err
 	})
@@ -53,7 +55,7 @@ func (s *Server) createActivity(ctx context.Context, in *input, out []byte) ([]b
 		return nil, err
 	}
 	o := newObject(out)
-	o.text("activityArn", arn)
+	o.text("activityArn", resource)
 	o.time("creationDate", a.CreatedAt)
 	return o.end(), nil
 }
@@ -98,7 +100,7 @@ func (s *Server) describeActivity(ctx context.Context, in *input, out []byte) ([
 
 func describeActivity(o *object, s *Server, a store.Activity) {
 	o.text("activityArn", s.scheme.Activity(a.Name))
-	o.text("name", a.Name)
+	o.text("name", arn.Plain(a.Name))
 	o.time("creationDate", a.CreatedAt)
 }
 
@@ -114,11 +116,11 @@ func (s *Server) activityIn(in *input) (name, arn string, err error) {
 
 // listActivities lists by name.
 func (s *Server) listActivities(ctx context.Context, in *input, out []byte) ([]byte, error) {
-	p, err := in.page(maxToken, "ListActivities")
+	p, err := in.page(maxToken, in.scope("ListActivities")...)
 	if err != nil {
 		return nil, err
 	}
-	list, err := s.store.Activities(ctx, p.after, p.limit+1)
+	list, err := ofAccount(ctx, s.scheme.Kept(in.account, ""), p, s.store.Activities, func(a store.Activity) string { return a.Name })
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +133,7 @@ func (s *Server) listActivities(ctx context.Context, in *input, out []byte) ([]b
 	}
 	o.endList()
 	if len(list) > p.limit {
-		o.text("nextToken", p.token(list[p.limit-1].Name))
+		o.text("nextToken", p.token(arn.Plain(list[p.limit-1].Name)))
 	}
 	return o.end(), nil
 }

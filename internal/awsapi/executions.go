@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lockstep-run/lockstep/asl/value"
+	"github.com/lockstep-run/lockstep/internal/arn"
 	"github.com/lockstep-run/lockstep/internal/engine"
 	"github.com/lockstep-run/lockstep/internal/store"
 )
@@ -69,6 +70,9 @@ func (s *Server) startExecution(ctx context.Context, in *input, out []byte) ([]b
 // appendExecution appends an execution's ARN as a JSON string: names hold
 // nothing that needs an escape.
 func (s *Server) appendExecution(out []byte, machine, name string) []byte {
+	if account, _ := arn.Split(machine); account != "" {
+		return value.AppendString(out, s.scheme.Execution(machine, name))
+	}
 	out = append(out, '"')
 	out = append(out, s.prefixes.execution...)
 	out = append(out, machine...)

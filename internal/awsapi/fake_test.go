@@ -32,8 +32,14 @@ const noon = 1_700_000_000_120 // Unix milliseconds
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	return newWorldOf(t, arn.Default)
+}
+
+func newWorldOf(t testing.TB, scheme arn.Scheme) *world {
+	t.Helper()
 	w := &world{t: t, engine: &fakeEngine{Store: memory.New(), now: noon}, log: &strings.Builder{}}
 	w.server = NewServer(w.engine.Store, w.engine, Config{
+		Scheme: scheme,
 		Now:    func() time.Time { return time.UnixMilli(w.engine.now) },
 		Logger: slog.New(slog.NewTextHandler(w.log, nil)),
 	})

@@ -13,12 +13,13 @@ import (
 // of the service model, to be reported together. Unknown members are ignored;
 // null is the same as absent.
 type input struct {
-	object value.Value
-	path   string    // in front of member names: "tags.1.member."
-	broken *[]string // constraints, in the order in which the handler asks
-	wrong  **Error   // the first member of a wrong type
-	trace  string    // the header X-Amzn-Trace-Id
-	leave  func()    // the gate that the request has passed; nil: none
+	object  value.Value
+	path    string    // in front of member names: "tags.1.member."
+	broken  *[]string // constraints, in the order in which the handler asks
+	wrong   **Error   // the first member of a wrong type
+	trace   string    // the header X-Amzn-Trace-Id
+	account string    // that the request acts in; "": the server's own
+	leave   func()    // the gate that the request has passed; nil: none
 }
 
 // release lets go of the request's values, and of its room among others, for

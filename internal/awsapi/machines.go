@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/lockstep-run/lockstep/asl"
+	"github.com/lockstep-run/lockstep/internal/arn"
 	"github.com/lockstep-run/lockstep/internal/engine"
 	"github.com/lockstep-run/lockstep/internal/store"
 )
@@ -41,17 +42,18 @@ func (s *Server) createStateMachine(ctx context.Context, in *input, out []byte) 
 	if err != nil {
 		return nil, err
 	}
-	arn := s.scheme.Machine(m.Name)
 	if err := checkName(m.Name); err != nil {
 		return nil, err
 	}
+	m.Name = s.scheme.Kept(in.account, m.Name)
+	resource := s.scheme.Machine(m.Name)
 	if err := checkRole(r.RoleARN); err != nil {
 		return nil, err
 	}
 	if err := s.checkDefinition(r.Definition, m.Type); err != nil {
 		return nil, err
 	}
-	if m.Tags, err = merge(nil, m.Tags, arn); err != nil {
+	if m.Tags, err = merge(nil, m.Tags, resource); err != nil {
 		return nil, err
 	}
 	if err := s.checkLogGroup(ctx, c); err != nil {
@@ -73,7 +75,7 @@ func (s *Server) createStateMachine(ctx context.Context, in *input, out []byte) 
 			return err
 		}
 		if old.Deleting {
-			return machineDeleting(arn)
+			return machineDeleting(resource)
 		}
 		was, err := tx.Revision(ctx, old.Current)
 		if err != nil {
@@ -84,13 +86,13 @@ func (s *Server) createStateMachine(ctx context.Context, in *input, out []byte) 
 			return err
 		}
 		if old.Type != m.Type || was.Definition != r.Definition || !has.same(c) {
-			return machineExists(arn)
+			return machineExists(resource)
 		}
 		if version, err = publishedAtBirth(ctx, tx, old); err != nil {
 			return err
 		}
 		if (version.Number != 0) != p.wanted || version.Description != p.description {
-			return machineExists(arn)
+			return machineExists(resource)
 		}
 		created = old.CreatedAt
 		return nil
@@ -99,7 +101,7 @@ func (s *Server) createStateMachine(ctx context.Context, in *input, out []byte) 
 		return nil, err
 	}
 	o := newObject(out)
-	o.text("stateMachineArn", arn)
+	o.text("stateMachineArn", resource)
 	o.time("creationDate", created)
 	s.describePublished(&o, m.Name, version)
 	return o.end(), nil
@@ -227,23 +229,23 @@ func current(ctx context.Context, tx store.Tx, name, arn string) (store.Machine,
 // version. The ARN of an alias names nothing here (what AWS does is not
 // recorded).
 func (s *Server) describeStateMachine(ctx context.Context, in *input, out []byte) ([]byte, error) {
-	arn := in.text("stateMachineArn", arnText)
+	given := in.text("stateMachineArn", arnText)
 	included := in.text("includedData", includedData)
 	if err := in.err(); err != nil {
 		return nil, err
 	}
-	name, qualifier, err := s.machineNames(arn)
+	name, qualifier, err := s.machineNames(given)
 	if err != nil {
 		return nil, err
 	}
 	m, err := s.machine(ctx, name)
 	if err != nil {
-		return nil, orMissing(err, machineMissing(arn))
+		return nil, orMissing(err, machineMissing(given))
 	}
 	v := store.Version{Revision: m.Current, CreatedAt: m.CreatedAt}
 	if qualifier != "" {
 		if v, err = s.version(ctx, m, qualifier); err != nil {
-			return nil, orMissing(err, machineMissing(arn))
+			return nil, orMissing(err, machineMissing(given))
 		}
 	}
 	r, err := s.store.Revision(ctx, v.Revision)
@@ -251,8 +253,8 @@ func (s *Server) describeStateMachine(ctx context.Context, in *input, out []byte
 		return nil, err
 	}
 	o := newObject(out)
-	o.text("stateMachineArn", arn)
-	o.text("name", m.Name)
+	o.text("stateMachineArn", given)
+	o.text("name", arn.Plain(m.Name))
 	o.text("status", status(m))
 	o.text("type", m.Type)
 	o.time("creationDate", v.CreatedAt)
@@ -334,7 +336,7 @@ func (s *Server) describeStateMachineForExecution(ctx context.Context, in *input
 		r.Definition = childDefinition(r.Definition, run.State)
 	}
 	o.text("stateMachineArn", s.scheme.Machine(x.machine))
-	o.text("name", name)
+	o.text("name", arn.Plain(name))
 	o.time("updateDate", r.CreatedAt)
 	if err := describeRevision(&o, r, standard, x.included); err != nil {
 		return nil, err
@@ -344,11 +346,11 @@ func (s *Server) describeStateMachineForExecution(ctx context.Context, in *input
 
 // listStateMachines lists by name.
 func (s *Server) listStateMachines(ctx context.Context, in *input, out []byte) ([]byte, error) {
-	p, err := in.page(maxToken, "ListStateMachines")
+	p, err := in.page(maxToken, in.scope("ListStateMachines")...)
 	if err != nil {
 		return nil, err
 	}
-	list, err := s.store.Machines(ctx, p.after, p.limit+1)
+	list, err := ofAccount(ctx, s.scheme.Kept(in.account, ""), p, s.store.Machines, func(m store.Machine) string { return m.Name })
 	if err != nil {
 		return nil, err
 	}
@@ -357,14 +359,14 @@ func (s *Server) listStateMachines(ctx context.Context, in *input, out []byte) (
 	for _, m := range list[:min(len(list), p.limit)] {
 		o.item()
 		o.text("stateMachineArn", s.scheme.Machine(m.Name))
-		o.text("name", m.Name)
+		o.text("name", arn.Plain(m.Name))
 		o.text("type", m.Type)
 		o.time("creationDate", m.CreatedAt)
 		o.close()
 	}
 	o.endList()
 	if len(list) > p.limit {
-		o.text("nextToken", p.token(list[p.limit-1].Name))
+		o.text("nextToken", p.token(arn.Plain(list[p.limit-1].Name)))
 	}
 	return o.end(), nil
 }

@@ -35,6 +35,13 @@ func (s *Server) mapRun(ctx context.Context, given string) (view store.MapRunVie
 	if err == nil && view.Record.Label != label {
 		err = store.ErrNotFound
 	}
+	if err != nil {
+		return view, "", orMissing(err, mapRunMissing(given))
+	}
+	_, parent, err := s.parent(ctx, view.Record.Execution)
+	if root, _, _ := strings.Cut(parent, "/"); err == nil && root != "" && root != machine {
+		err = store.ErrNotFound // that of another machine, maybe in another account
+	}
 	return view, machine, orMissing(err, mapRunMissing(given))
 }
 
@@ -250,11 +257,12 @@ func (s *Server) expressChild(ctx context.Context, given string) (x found, ok bo
 		return x, false, nil
 	}
 	missing := executionMissing(given)
-	if len(name.Parts) != 3 || s.express == nil {
+	machine, ours := s.scheme.Find(name)
+	if !ours || len(name.Parts) != 3 || s.express == nil {
 		return x, true, missing
 	}
-	x.arn, x.express, x.machine = given, given, name.Parts[0]
-	x.Execution, err = s.express.Lookup(ctx, name.Parts[0], name.Parts[1], name.Parts[2])
+	x.arn, x.express, x.machine = given, given, machine
+	x.Execution, err = s.express.Lookup(ctx, machine, name.Parts[1], name.Parts[2])
 	if err == nil && x.Child.Run == 0 {
 		err = store.ErrNotFound
 	}

@@ -35,9 +35,9 @@ func nameAllows(r rune) bool {
 	return r < 0xFFFE || r > 0xFFFF && r < 0x10FFFF
 }
 
-// resource takes an ARN of one type apart. Parts is what follows the type. It
-// is ours only when it names our partition, region and account: an ARN of
-// another account names nothing here.
+// resource takes an ARN of one type apart. Parts is what follows the type, the
+// first of them as it is kept. It is ours only when it names our partition and
+// region, and an account that is served.
 func (s *Server) resource(text, typ string) (parts []string, ours bool, err error) {
 	name, ok := arn.Parse(text)
 	if !ok || name.Service != "states" {
@@ -46,13 +46,15 @@ func (s *Server) resource(text, typ string) (parts []string, ours bool, err erro
 	if name.Type != typ {
 		return nil, false, invalidArnType(name.Type)
 	}
-	ours = arn.Scheme{Partition: name.Partition, Region: name.Region, Account: name.Account} == s.scheme
+	if kept, ok := s.scheme.Find(name); ok {
+		name.Parts[0], ours = kept, true
+	}
 	return name.Parts, ours, nil
 }
 
-// machineName is the name in a state machine's ARN. It is "" for ARNs that are
-// valid but name no machine that we have: of other accounts, versions and
-// aliases.
+// machineName is the name in a state machine's ARN, as it is kept. It is "" for
+// ARNs that are valid but name no machine that we have: of accounts that are not
+// served, versions and aliases.
 func (s *Server) machineName(text string) (string, error) {
 	name, qualifier, err := s.machineNames(text)
 	if qualifier != "" {

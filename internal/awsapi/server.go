@@ -272,7 +272,7 @@ func (s *Server) answer(r *http.Request, id string, b *buffer) (out []byte, err 
 
 // do runs the action on what was read.
 func (s *Server) do(do action, r *http.Request, in *input, b *buffer) ([]byte, error) {
-	in.trace = r.Header.Get("X-Amzn-Trace-Id")
+	in.trace, in.account = r.Header.Get("X-Amzn-Trace-Id"), s.account(r)
 	out, err := do(s, r.Context(), in, b.out[:0])
 	if err == nil && in.failed() {
 		err = in.err() // a handler that forgot to ask

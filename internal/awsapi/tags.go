@@ -164,11 +164,11 @@ func (s *Server) tagged(resource string) (typ, name string, err error) {
 	if n.Type != "stateMachine" && n.Type != "activity" {
 		return "", "", invalidArnType(n.Type)
 	}
-	if n.Partition != s.scheme.Partition || n.Region != s.scheme.Region || n.Account != s.scheme.Account ||
-		len(n.Parts) != 1 || strings.Contains(n.Parts[0], "/") {
+	name, ours := s.scheme.Find(n)
+	if !ours || len(n.Parts) != 1 || strings.Contains(name, "/") {
 		return "", "", resourceMissing(resource)
 	}
-	return n.Type, n.Parts[0], nil
+	return n.Type, name, nil
 }
 
 // orMissing puts the API's error in the place of store.ErrNotFound.

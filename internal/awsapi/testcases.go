@@ -5,16 +5,17 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/lockstep-run/lockstep/internal/arn"
 	"github.com/lockstep-run/lockstep/internal/store"
 )
 
 // testCase cuts the name of a test case from the ARN to start; "" if there is
 // none, or no test cases at all.
-func (s *Server) testCase(arn string) (without, test string) {
+func (s *Server) testCase(given string) (without, test string) {
 	if s.tests == nil {
-		return arn, ""
+		return given, ""
 	}
-	without, test, _ = strings.Cut(arn, "#")
+	without, test, _ = strings.Cut(given, "#")
 	return without, test
 }
 
@@ -33,8 +34,10 @@ func (s *Server) chooseCase(ctx context.Context, machine, test string, start *st
 	return s.chooseFor(machine, s.scheme.Execution(machine, start.Name), test)
 }
 
+// chooseFor chooses a case of the machine's: one file of cases is for the machines
+// of every account.
 func (s *Server) chooseFor(machine, executionARN, test string) error {
-	if err := s.tests.Choose(machine, executionARN, test); err != nil {
+	if err := s.tests.Choose(arn.Plain(machine), executionARN, test); err != nil {
 		return invalidRequest("%s", err)
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 
 	"github.com/lockstep-run/lockstep/asl"
 	"github.com/lockstep-run/lockstep/asl/value"
+	"github.com/lockstep-run/lockstep/internal/arn"
 	"github.com/lockstep-run/lockstep/internal/engine"
 )
 
@@ -97,7 +98,7 @@ func (s *Server) testState(ctx context.Context, in *input, out []byte) ([]byte, 
 	if err := r.check(machine); err != nil {
 		return nil, err
 	}
-	test, err := s.testInput(r, machine.State(r.state))
+	test, err := s.testInput(in.account, r, machine.State(r.state))
 	if err != nil {
 		return nil, err
 	}
@@ -186,8 +187,8 @@ func (r *testRequest) checkCall(state asl.State) error {
 }
 
 // testInput makes the execution that the state is tested in: one of an Express
-// machine, both with made-up names (recorded).
-func (s *Server) testInput(r *testRequest, state asl.State) (in engine.TestInput, err error) {
+// machine of the account, both with made-up names (recorded).
+func (s *Server) testInput(account string, r *testRequest, state asl.State) (in engine.TestInput, err error) {
 	if why := checkInput(r.input); why != "" {
 		return in, invalidInput(why)
 	}
@@ -196,14 +197,14 @@ func (s *Server) testInput(r *testRequest, state asl.State) (in engine.TestInput
 			return in, err
 		}
 	}
-	machine, name := newUUID(), newUUID()
+	machine, name := s.scheme.Kept(account, newUUID()), newUUID()
 	in = engine.TestInput{
 		State: r.state, Retries: r.retries, FailedItems: r.failures, ItemData: r.itemData,
 		Execution: engine.Execution{
 			ID:         rand.Int64(), // chance is another one in every test
 			ARN:        strings.Replace(s.scheme.Execution(machine, name), ":execution:", ":express:", 1),
 			Name:       name,
-			MachineARN: s.scheme.Machine(machine), MachineName: machine,
+			MachineARN: s.scheme.Machine(machine), MachineName: arn.Plain(machine),
 			RoleARN: r.role, Region: s.scheme.Region,
 			StartedAt: time.UnixMilli(s.millis()), Input: engine.Text(r.input),
 		},

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -39,11 +38,7 @@ type recorded struct {
 	Origin string
 	Needs  []string
 	Steps  []struct{ Service, Op string }
-
-	raw json.RawMessage
 }
-
-func (c *recorded) says(re *regexp.Regexp) bool { return re.Match(c.raw) }
 
 func (c *recorded) needs(services ...string) bool {
 	for _, s := range services {
@@ -68,10 +63,6 @@ func (c *recorded) onlyDefines() bool {
 	return c.Kind == "api"
 }
 
-var (
-	otherAccount = regexp.MustCompile(`"account"\s*:\s*"2`)
-)
-
 // later are the parts that are still to come. A case that needs one is left
 // out; the first line that holds is its reason.
 var later = []struct {
@@ -81,7 +72,6 @@ var later = []struct {
 	{"apigateway:invoke", func(c *recorded) bool {
 		return c.Kind != "test_state" && !c.onlyDefines() && c.needs("apigateway")
 	}},
-	{"several accounts", func(c *recorded) bool { return c.says(otherAccount) }},
 }
 
 // report is what the runner writes.
@@ -175,7 +165,7 @@ func choose(t *testing.T) string {
 			t.Fatalf("%s: %v", name, err)
 		}
 		for _, raw := range all {
-			c := recorded{raw: raw}
+			var c recorded
 			if err := json.Unmarshal(raw, &c); err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
@@ -266,8 +256,8 @@ func readKnown(t *testing.T) map[string]string {
 func TestEachCaseHasOneReason(t *testing.T) {
 	f := func(text, want string) {
 		t.Helper()
-		c := recorded{raw: json.RawMessage(text)}
-		if err := json.Unmarshal(c.raw, &c); err != nil {
+		var c recorded
+		if err := json.Unmarshal([]byte(text), &c); err != nil {
 			t.Fatal(err)
 		}
 		if got := c.later(); got != want {
@@ -280,6 +270,6 @@ func TestEachCaseHasOneReason(t *testing.T) {
 	f(`{"kind":"execution","definition":{"QueryLanguage":"JSONata"}}`, "")
 	f(`{"kind":"execution","needs":["sqs"]}`, "")
 	f(`{"kind":"execution","needs":["apigateway"]}`, "apigateway:invoke")
-	f(`{"kind":"api","steps":[{"op":"CreateStateMachine","account":"222222222222"}]}`, "several accounts")
+	f(`{"kind":"api","steps":[{"op":"CreateStateMachine","account":"222222222222"}]}`, "")
 	f(`{"kind":"api","needs":["sqs"],"steps":[{"op":"CreateStateMachine"}]}`, "")
 }

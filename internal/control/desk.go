@@ -275,13 +275,12 @@ func (b *Board) ReviewDetail(ctx context.Context, c Call, id string) (*ReviewDet
 	return v, nil
 }
 
-// machine is the name of the machine that a source's execution is of: ARNs of
-// executions have it before the execution's name.
-func (s *Source) machine() string {
-	if parts := strings.Split(s.Execution, ":"); len(parts) > 6 {
-		return parts[6]
-	}
-	return ""
+// isOf reports whether a source's execution is of a machine of that name, which an
+// account and a colon may stand in front of: ARNs of executions have the account,
+// the type, the machine's name and the execution's at their end.
+func (s *Source) isOf(machine string) bool {
+	parts := strings.Split(s.Execution, ":")
+	return len(parts) > 6 && (parts[6] == machine || parts[4]+":"+parts[6] == machine)
 }
 
 // Anchor is the line of a deliverable that a comment is about.

@@ -363,7 +363,7 @@ func (x *op) fits(t *Task, q *TaskQuery) (bool, error) {
 		q.Label != "" && !slices.Contains(t.Labels, q.Label),
 		q.Parent != "" && t.Parent != q.Parent,
 		q.Execution != "" && (t.Source == nil || t.Source.Execution != q.Execution),
-		q.Machine != "" && (t.Source == nil || t.Source.machine() != q.Machine),
+		q.Machine != "" && (t.Source == nil || !t.Source.isOf(q.Machine)),
 		t.UpdatedAt.Before(q.UpdatedSince):
 		return false, nil
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lockstep-run/lockstep/internal/arn"
 	"github.com/lockstep-run/lockstep/internal/control"
 	"github.com/lockstep-run/lockstep/internal/cost"
 	"github.com/lockstep-run/lockstep/internal/ledger"
@@ -91,7 +92,7 @@ func (k *Keeper) Report(ctx context.Context, c control.Call, reports []Report) (
 	}
 	err = k.cfg.Write(ctx, func(ctx context.Context, tx store.Tx) error {
 		results = make([]Result, len(reports))
-		p := placing{board: k.board.In(tx), call: c, stints: map[string][]control.Stint{}}
+		p := placing{board: k.board.In(tx), scheme: k.cfg.Scheme, call: c, stints: map[string][]control.Stint{}}
 		var events []ledger.Event
 		var of []int
 		for i := range reports {
@@ -212,6 +213,7 @@ func nano(usd *float64) (*int64, error) {
 // placing finds out what usage was for.
 type placing struct {
 	board  *control.Board
+	scheme arn.Scheme
 	call   control.Call
 	stints map[string][]control.Stint // of tasks
 }
@@ -365,9 +367,8 @@ func (p *placing) at(agent string, s control.Stint, by string, out *Result) erro
 	out.placed = cost.Place{Agent: agent, Task: s.Task.ID, Attempt: s.Attempt}
 	if s.Task.Source != nil {
 		out.placed.Execution, out.placed.State = s.Task.Source.Execution, s.Task.Source.State
-		// arn:aws:states:REGION:ACCOUNT:execution:MACHINE:NAME
-		if parts := strings.Split(s.Task.Source.Execution, ":"); len(parts) >= 8 {
-			out.placed.Machine, _, _ = strings.Cut(parts[6], "/")
+		if name, ok := arn.Parse(s.Task.Source.Execution); ok {
+			out.placed.Machine, _, _ = strings.Cut(p.scheme.Kept(name.Account, name.Parts[0]), "/")
 		}
 	}
 	out.Task, out.Attempt, out.By = s.Task.Key, s.Attempt, by

@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lockstep-run/lockstep/internal/arn"
 	"github.com/lockstep-run/lockstep/internal/control"
 	"github.com/lockstep-run/lockstep/internal/cost"
 	"github.com/lockstep-run/lockstep/internal/ledger"
@@ -29,6 +30,7 @@ import (
 type Config struct {
 	Ledger    *ledger.Ledger
 	Workspace string // whose usage it is
+	Scheme    arn.Scheme
 	// Write makes a change durable and returns what do returned; it rings for
 	// those who read the feed.
 	Write func(ctx context.Context, do func(ctx context.Context, tx store.Tx) error) error
@@ -47,6 +49,9 @@ type Keeper struct {
 // New makes a Keeper. Its Blocked is for control.Config, its Kept for
 // ledger.Config; with the board that was made so, Connect it.
 func New(c Config) *Keeper {
+	if c.Scheme == (arn.Scheme{}) {
+		c.Scheme = arn.Default
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}

@@ -46,6 +46,7 @@ type Call struct {
 	ID           string // the same whenever this attempt is called
 	ExecutionARN string
 	MachineARN   string
+	Machine      string // the machine's name as it is kept, with its account where that is not the server's
 	State        string
 	Resource     asl.Resource
 	Input        string        // JSON text: the state's effective input

@@ -345,6 +345,7 @@ func (s *Server) mapRunARN(ctx context.Context, run store.MapRun) (string, error
 	if !ok {
 		return "", store.ErrNotFound
 	}
-	root, _, _ := strings.Cut(name.Parts[0], "/")
+	machine, _ := s.cfg.Scheme.Find(name)
+	root, _, _ := strings.Cut(machine, "/")
 	return s.cfg.Scheme.MapRun(root, run.Label, run.Name), nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/lockstep-run/lockstep/asl"
 	"github.com/lockstep-run/lockstep/asl/value"
+	"github.com/lockstep-run/lockstep/internal/arn"
 	"github.com/lockstep-run/lockstep/internal/engine"
 	"github.com/lockstep-run/lockstep/internal/rest"
 	"github.com/lockstep-run/lockstep/internal/store"
@@ -351,7 +352,7 @@ func (s *Server) machineOf(ctx context.Context, x *store.Execution) (*asl.Machin
 func (s *Server) factsOf(x *found, p *passage) engine.Execution {
 	root, _, _ := strings.Cut(x.machine, "/")
 	return engine.Execution{
-		ID: int64(x.ID), ARN: x.arn, Name: x.Name, MachineARN: s.cfg.Scheme.Machine(root), MachineName: root,
+		ID: int64(x.ID), ARN: x.arn, Name: x.Name, MachineARN: s.cfg.Scheme.Machine(root), MachineName: arn.Plain(root),
 		Region: s.cfg.Scheme.Region, StartedAt: time.UnixMilli(x.StartedAt), Input: engine.Text(*p.input),
 	}
 }

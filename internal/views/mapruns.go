@@ -51,7 +51,8 @@ func (s *Server) mapRun(ctx context.Context, text string) (v store.MapRunView, m
 	if !ok || name.Service != "states" || name.Type != "mapRun" || len(name.Parts) != 2 {
 		return v, "", rest.Invalid("%q is not the ARN of a Map Run; write its colons and slashes as %%3A and %%2F in a path.", text)
 	}
-	machine, label, _ := strings.Cut(name.Parts[0], "/")
+	kept, _ := s.cfg.Scheme.Find(name)
+	machine, label, _ := strings.Cut(kept, "/")
 	v, err = s.cfg.MapRuns.Find(ctx, name.Parts[1])
 	if err == nil && (v.Record.Label != label || s.cfg.Scheme.MapRun(machine, label, name.Parts[1]) != text) {
 		err = store.ErrNotFound

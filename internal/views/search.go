@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lockstep-run/lockstep/internal/arn"
 	"github.com/lockstep-run/lockstep/internal/engine"
 	"github.com/lockstep-run/lockstep/internal/rest"
 	"github.com/lockstep-run/lockstep/internal/store"
@@ -124,7 +125,11 @@ func (s *Server) want(ctx context.Context, q map[string]string) (w want, err err
 
 // machine finds a machine by its name or ARN.
 func (s *Server) machine(ctx context.Context, name string) (store.Machine, error) {
-	name = strings.TrimPrefix(name, s.cfg.Scheme.Machine(""))
+	if n, ok := arn.Parse(name); ok && n.Type == "stateMachine" && len(n.Parts) == 1 {
+		if kept, ours := s.cfg.Scheme.Find(n); ours {
+			name = kept
+		}
+	}
 	m, err := s.cfg.Store.Machine(ctx, name)
 	if errors.Is(err, store.ErrNotFound) {
 		return m, rest.NotFound("There is no state machine %q.", name)

@@ -162,26 +162,25 @@ type found struct {
 	express bool
 }
 
-// find finds an execution by its ARN, or by what comes last in it: MACHINE:NAME.
+// find finds an execution by its ARN, or by what comes last in it: MACHINE:NAME,
+// which another account may stand in front of.
 func (s *Server) find(ctx context.Context, text string) (x *found, err error) {
 	if !strings.HasPrefix(text, "arn:") {
-		switch parts := strings.Split(text, ":"); len(parts) {
-		case 2:
-			text = s.cfg.Scheme.Execution(parts[0], parts[1])
-		case 3:
-			text = s.cfg.Scheme.Express(parts[0], parts[1], parts[2])
-		}
+		text = s.longARN(text)
 	}
 	name, ok := arn.Parse(text)
 	x = &found{arn: text}
-	ours := ok && name.Service == "states" && name.Region == s.cfg.Scheme.Region && name.Account == s.cfg.Scheme.Account
+	machine, ours := "", false
+	if ok {
+		machine, ours = s.cfg.Scheme.Find(name)
+	}
 	switch {
 	case ours && name.Type == "execution" && len(name.Parts) == 2:
-		x.machine = name.Parts[0]
-		x.Execution, err = s.cfg.Engine.Lookup(ctx, name.Parts[0], name.Parts[1])
+		x.machine = machine
+		x.Execution, err = s.cfg.Engine.Lookup(ctx, machine, name.Parts[1])
 	case ours && name.Type == "express" && len(name.Parts) == 3 && s.cfg.Express != nil:
-		x.machine, x.express = name.Parts[0], true
-		x.Execution, err = s.cfg.Express.Lookup(ctx, name.Parts[0], name.Parts[1], name.Parts[2])
+		x.machine, x.express = machine, true
+		x.Execution, err = s.cfg.Express.Lookup(ctx, machine, name.Parts[1], name.Parts[2])
 	case ok:
 		err = store.ErrNotFound
 	default:
@@ -198,6 +197,25 @@ func (s *Server) find(ctx context.Context, text string) (x *found, err error) {
 		return nil, err
 	}
 	return x, nil
+}
+
+// longARN is the ARN that is written in short as MACHINE:NAME or, of an Express
+// execution, MACHINE:NAME:UUID. Other text stays as it is.
+func (s *Server) longARN(short string) string {
+	parts := strings.Split(short, ":")
+	const uuid = 36 // characters
+	if n := len(parts); n == 4 || n == 3 && len(parts[2]) != uuid {
+		if account, _ := arn.Split(short); account != "" {
+			parts = append([]string{account + ":" + parts[1]}, parts[2:]...)
+		}
+	}
+	switch len(parts) {
+	case 2:
+		return s.cfg.Scheme.Execution(parts[0], parts[1])
+	case 3:
+		return s.cfg.Scheme.Express(parts[0], parts[1], parts[2])
+	}
+	return short
 }
 
 // history reads the events of an execution.

@@ -39,23 +39,36 @@ func (a *activities) init(w *Worker) {
 // exists says whether an activity is registered under the ARN.
 func (a *activities) exists(text string) bool { return a.find(text).ID != 0 }
 
-// find reads an activity by its ARN, once between two control-plane writes.
+// find reads an activity by its ARN, once between two control-plane writes. Where
+// the ARN is of an account or a region that is not served, or of another account
+// that has no such activity, the name counts alone: definitions that come from
+// elsewhere find the activities that were made for them here.
 func (a *activities) find(text string) store.Activity {
 	name, ok := arn.Parse(text)
 	if !ok || name.Type != "activity" || len(name.Parts) != 1 {
 		return store.Activity{}
 	}
+	if kept, ok := a.w.cfg.Scheme.Find(name); ok {
+		if found := a.named(kept); found.ID != 0 {
+			return found
+		}
+	}
+	return a.named(name.Parts[0])
+}
+
+// named reads an activity by its name, once between two control-plane writes.
+func (a *activities) named(name string) store.Activity {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if found, ok := a.known[name.Parts[0]]; ok {
+	if found, ok := a.known[name]; ok {
 		return found
 	}
-	found, err := a.w.store.Activity(a.w.ctx, name.Parts[0])
+	found, err := a.w.store.Activity(a.w.ctx, name)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		a.w.cfg.Log.Error("read activity", "activity", text, "error", err)
+		a.w.cfg.Log.Error("read activity", "activity", name, "error", err)
 		return store.Activity{}
 	}
-	a.known[name.Parts[0]] = found
+	a.known[name] = found
 	return found
 }
 

@@ -76,7 +76,7 @@ func (w *Worker) dispatch(x *execution, d *engine.Dispatch) {
 	if d.Resource.Kind == asl.LambdaResource {
 		service = "lambda"
 	}
-	call := newCall(x.arn, w.cfg.Scheme.Machine(x.machine.name), x.machine.roleARN, d)
+	call := w.callOf(x, d)
 	w.inTurn(key, service, func(ctx context.Context) { w.runTask(ctx, key, call) })
 }
 
@@ -133,7 +133,14 @@ func (w *Worker) finished(p *pool, key runningTask) {
 	}
 }
 
-// newCall is the call that a command asks for.
+// callOf is the call that a command of an execution asks for.
+func (w *Worker) callOf(x *execution, d *engine.Dispatch) *task.Call {
+	c := newCall(x.arn, w.cfg.Scheme.Machine(x.machine.name), x.machine.roleARN, d)
+	c.Machine = rootName(x.machine.name)
+	return c
+}
+
+// newCall is callOf for an execution that the worker may know nothing of.
 func newCall(execution, machine, role string, d *engine.Dispatch) *task.Call {
 	return &task.Call{
 		ID:           taskID(execution, d.Task),
@@ -179,7 +186,7 @@ func (w *Worker) cancel(x *execution, c *engine.Cancel) {
 	}
 	w.mu.Unlock()
 	if c.Submitted != nil && c.Call != nil {
-		begun = job{newCall(x.arn, w.cfg.Scheme.Machine(x.machine.name), x.machine.roleARN, c.Call), c.Submitted.JSON()}
+		begun = job{w.callOf(x, c.Call), c.Submitted.JSON()}
 	}
 	if begun.call != nil {
 		w.cfg.Go(func() { w.cancelJob(begun.call, begun.submitted) })
@@ -208,7 +215,7 @@ func (w *Worker) keepJob(ctx context.Context, key runningTask, begun job) bool {
 // and what the job does may need a turn itself.
 func (w *Worker) poll(x *execution, p *engine.Poll) {
 	key := runningTask{x.id, p.Task, true}
-	call, submitted := newCall(x.arn, w.cfg.Scheme.Machine(x.machine.name), x.machine.roleARN, &p.Dispatch), p.Submitted.JSON()
+	call, submitted := w.callOf(x, &p.Dispatch), p.Submitted.JSON()
 	ctx, cancel := context.WithCancel(w.ctx)
 	w.mu.Lock()
 	delete(w.jobs, runningTask{execution: x.id, task: p.Task})

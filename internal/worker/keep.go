@@ -12,7 +12,7 @@ import (
 // its place.
 func (w *Worker) keep(x *execution, k *engine.Keep) {
 	key := runningTask{execution: x.id, task: k.Task}
-	call := newCall(x.arn, w.cfg.Scheme.Machine(x.machine.name), x.machine.roleARN, &engine.Dispatch{Task: k.Task, State: k.State, Input: k.Result})
+	call := w.callOf(x, &engine.Dispatch{Task: k.Task, State: k.State, Input: k.Result})
 	w.inTurn(key, "keep", func(ctx context.Context) {
 		if reference, err := w.cfg.Keeper.Keep(ctx, call, call.Input); ctx.Err() == nil {
 			w.post(w.ctx, x.id, delivery{ev: w.kept(k.Task, reference, err)})

@@ -439,7 +439,7 @@ func (w *Worker) begin(x *execution, started engine.Started, done func(outcome))
 func (w *Worker) facts(id store.ExecutionID, m *machine, n *store.NewExecution) engine.Execution {
 	x := engine.Execution{
 		ID: int64(id), ARN: w.ExecutionARN(id, m.name, n.Name), Name: n.Name,
-		MachineARN: w.cfg.Scheme.Machine(m.name), MachineName: m.name, RoleARN: m.roleARN,
+		MachineARN: w.cfg.Scheme.Machine(m.name), MachineName: arn.Plain(m.name), RoleARN: m.roleARN,
 		Region: w.cfg.Scheme.Region, StartedAt: time.UnixMilli(n.StartedAt), Input: engine.Text(n.Input),
 	}
 	if n.Via.Number != 0 {

@@ -111,8 +111,11 @@ func (nothing) Load(url string) (any, error) {
 // Check looks at the output of a task, JSON text, and returns a *task.Error if a
 // rule refuses it.
 func (g *Gate) Check(c *task.Call, output string) error {
-	machine := c.MachineARN[strings.LastIndexByte(c.MachineARN, ':')+1:]
-	machine, _, _ = strings.Cut(machine, "/") // a distributed Map's child
+	machine := c.Machine
+	if machine == "" { // of a state that is tested by itself
+		machine = c.MachineARN[strings.LastIndexByte(c.MachineARN, ':')+1:]
+		machine, _, _ = strings.Cut(machine, "/")
+	}
 	var whole value.Value
 	for i := range g.rules {
 		r := &g.rules[i]

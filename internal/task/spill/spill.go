@@ -345,8 +345,11 @@ func tooLarge(c *task.Call) error {
 	return task.Fail("States.DataLimitExceeded", fmt.Sprintf("The input of %s is longer than %d bytes with its references resolved.", c.State, MaxInput))
 }
 
-// MachineOf is the name of the machine that a call is of.
+// MachineOf is the name of the machine that a call is of, as it is kept.
 func MachineOf(c *task.Call) string {
+	if c.Machine != "" {
+		return c.Machine
+	}
 	name := c.MachineARN[strings.LastIndexByte(c.MachineARN, ':')+1:]
 	name, _, _ = strings.Cut(name, "/") // a distributed Map's child
 	return name
