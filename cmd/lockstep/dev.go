@@ -39,7 +39,8 @@ func newDevCommand() *cobra.Command {
 		Short: "Run a server for your own machine",
 		Long: `Dev runs a server for a developer: it answers the AWS Step Functions API without
 sign-in, takes any AWS credentials, and listens on this machine only. What it
-accepted is on disk before it answers, and goes on after a restart or a crash.`,
+accepted is on disk before it answers, and goes on after a restart or a crash.
+An access key id of twelve digits acts in the account with that number.`,
 		Example: `  lockstep dev
   lockstep dev --listen 127.0.0.1:9000 --data /tmp/flows
   AWS_ENDPOINT_URL_LAMBDA=http://127.0.0.1:9001 lockstep dev --config lockstep.yaml`,

@@ -52,10 +52,13 @@ func (s *Server) mapRun(ctx context.Context, text string) (v store.MapRunView, m
 		return v, "", rest.Invalid("%q is not the ARN of a Map Run; write its colons and slashes as %%3A and %%2F in a path.", text)
 	}
 	kept, _ := s.cfg.Scheme.Find(name)
-	machine, label, _ := strings.Cut(kept, "/")
+	machine, _, _ = strings.Cut(kept, "/")
 	v, err = s.cfg.MapRuns.Find(ctx, name.Parts[1])
-	if err == nil && (v.Record.Label != label || s.cfg.Scheme.MapRun(machine, label, name.Parts[1]) != text) {
-		err = store.ErrNotFound
+	if err == nil {
+		var own string
+		if own, err = s.mapRunARN(ctx, v.Record); err == nil && own != text {
+			err = store.ErrNotFound
+		}
 	}
 	if errors.Is(err, store.ErrNotFound) {
 		err = rest.NotFound("There is no Map Run %s.", text)
