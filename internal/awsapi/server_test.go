@@ -137,6 +137,7 @@ func FuzzRequest(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, `{"stateMachineArn":"arn:aws:states:us-east-1:123456789012:stateMachine:m","input":"{}"}`,
 		`{"name":"n","definition":"{}","roleArn":"arn:aws:iam::1:role/r","tags":[{"key":"k"}]}`,
+		`{"stateMachineArn":"arn:aws:states:us-east-1:222222222222:stateMachine:m:1","name":"222222222222","input":"{}"}`,
 		`{"executionArn":"arn:aws:states:us-east-1:123456789012:execution:m:x","nextToken":"AAAAAAAAAAAx","maxResults":5}`,
 		`{"taskToken":"1/1/1","output":"1","error":null}`, `{"loggingConfiguration":{"destinations":[{}]}}`,
 	} {
@@ -150,9 +151,9 @@ func FuzzRequest(f *testing.F) {
 		if op == "GetActivityTask" {
 			return
 		}
-		w := newWorld(t)
+		w := newWorldOf(t, several())
 		w.create("m", passes)
-		status, answer := w.post(op, body)
+		status, answer := w.post(op, body, as(other))
 		if _, err := decode(answer); err != nil {
 			t.Errorf("%s %q: the answer %q: %v", op, body, answer, err)
 		}

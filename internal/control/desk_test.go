@@ -91,7 +91,7 @@ func TestTasksOfAMachine(t *testing.T) {
 	w.task(control.NewTask{})
 	source := &control.Source{Execution: "arn:aws:states:us-east-1:123456789012:execution:orders:one", State: "Draft", Entry: "1", Waiting: true}
 	ok[*control.Task](w)(w.CreateTask(ctx, w.system(), control.NewTask{Project: "WEB", Title: "Bound", Source: source}))
-	for machine, want := range map[string]int{"": 2, "orders": 1, "one": 0} {
+	for machine, want := range map[string]int{"": 2, "orders": 1, "123456789012:orders": 1, "222222222222:orders": 0, "one": 0} {
 		rows, _, err := w.Tasks(ctx, w.as("ann"), control.TaskQuery{Machine: machine})
 		if err != nil || len(rows) != want {
 			t.Errorf("of machine %q: %d tasks, want %d; %v", machine, len(rows), want, err)

@@ -210,7 +210,7 @@ type TaskQuery struct {
 	Label        string
 	Gate         string // open or closed: of tasks that have not begun
 	Execution    string // whose states wait for it
-	Machine      string // the name of a machine whose executions it is for
+	Machine      string // the name of a machine whose executions it is for: plain, of any account, or with an account and a colon in front
 	Parent       string // its key or id
 	UpdatedSince time.Time
 	Q            string // words of key, title, labels or description
