@@ -1,6 +1,7 @@
 package awsapi
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/lockstep-run/lockstep/asl/value"
 	"github.com/lockstep-run/lockstep/internal/arn"
+	"github.com/lockstep-run/lockstep/internal/store"
 )
 
 const other = "222222222222"
@@ -257,5 +259,38 @@ func TestStateInAnAccount(t *testing.T) {
 	}
 	if v, err := value.Parse(got); err != nil || strings.Contains(v.Get("name").Str(), ":") {
 		t.Errorf("the machine's name: %s", got)
+	}
+}
+
+// oneRun is a Map Run of the first execution.
+type oneRun struct{ execution store.ExecutionID }
+
+func (r oneRun) Find(context.Context, string) (v store.MapRunView, err error) {
+	v.Record.Execution, v.Record.Label, v.Record.Name = r.execution, "each", "run"
+	return v, nil
+}
+
+func (oneRun) Update(context.Context, string, store.MapRunSettings) error { return nil }
+
+// A Map Run has one ARN: the one with the account and the name of its machine.
+func TestMapRunOfItsMachine(t *testing.T) {
+	w := newWorldOf(t, several())
+	theirs := w.createIn(other, "m")
+	w.createIn("any", "m")
+	w.createIn(other, "n")
+	w.in("any", "StartExecution", `{'stateMachineArn':'`+theirs+`','name':'x'}`)
+	x, err := w.engine.Lookup(t.Context(), other+":m", "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.server = NewServer(w.engine.Store, w.engine, Config{Scheme: several(), MapRuns: oneRun{x.ID}})
+	t.Cleanup(w.server.Close)
+	run := w.in("any", "DescribeMapRun", `{'mapRunArn':'arn:aws:states:us-east-1:222222222222:mapRun:m/each:run'}`)
+	if got := run.Get("executionArn").Str(); got != several().Execution(other+":m", "x") {
+		t.Errorf("the Map Run is of %s", got)
+	}
+	for _, wrong := range []string{"123456789012:mapRun:m/each", "222222222222:mapRun:n/each", "222222222222:mapRun:m/all", "333333333333:mapRun:m/each"} {
+		text := "arn:aws:states:us-east-1:" + wrong + ":run"
+		w.call("DescribeMapRun", `{'mapRunArn':'`+text+`'}`, "ResourceNotFound: Resource not found: ~"+text+"~")
 	}
 }
