@@ -14,11 +14,11 @@ import (
 	"github.com/lockstep-run/lockstep/internal/task/awsmodel"
 )
 
-// A call of the Step Functions API is for this server if the ARN that it names
-// is of the server's own account and region, or names nothing at all. Any other
-// is put to this server first, which may have what it names, and only when it
-// has not to Step Functions in the region of the ARN: there the call is signed,
-// in the name of the task's role if it has one.
+// A call of the Step Functions API is for this server if the ARN that it names is
+// of the server's own account and region. Any other is put to this server first,
+// which may have what it names, and only when it has not to Step Functions in the
+// region of the ARN: there the call is signed, in the name of the task's role if it
+// has one. Without an ARN it is the caller's account that counts.
 
 // absent are the errors by which the Step Functions API says that it does not
 // have what an ARN names.
@@ -109,6 +109,31 @@ func (s *Services) states(ctx context.Context, action, arn string, send func(*aw
 		return answer, err
 	}
 	return s.statesIn(region, arn, send)
+}
+
+// statesFor makes a call of the Step Functions API that names no ARN, r: what it
+// makes or lists is of the caller's account.
+func (s *Services) statesFor(account string, r *awscall.Request, send func(*awscall.Client) (*awscall.Response, error)) (*awscall.Response, error) {
+	switch {
+	case s.account == "" || account == s.account || !isAccount.MatchString(account):
+	case !s.others:
+		return send(s.stepFunctions(s.region))
+	default: // nobody signs what stays in this process, nor checks it
+		r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+account+"/")
+	}
+	return send(s.client(awsmodel.Find("sfn")))
+}
+
+// caller is the account that a call is made in: its role's, else its machine's.
+func caller(c *task.Call) string {
+	of := c.RoleARN
+	if of == "" {
+		of = c.MachineARN
+	}
+	if f := strings.SplitN(of, ":", 6); len(f) == 6 {
+		return f[4]
+	}
+	return ""
 }
 
 // has returns no error if this server has what arn names.

@@ -49,8 +49,8 @@ func (w *world) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	_, action, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	w.log = append(w.log, "here "+action+" "+string(body))
-	if r.Header.Get("Authorization") != "" {
-		w.log = append(w.log, "signed")
+	if _, account, ok := strings.Cut(r.Header.Get("Authorization"), "Credential="); ok {
+		w.log = append(w.log, "for "+strings.TrimSuffix(account, "/"))
 	}
 	status, text := 400, `{"__type":"StateMachineDoesNotExist","message":"not here"}`
 	if w.here[action] != nil {
@@ -198,8 +198,6 @@ func TestStaysHere(t *testing.T) {
 	start := func(arn string) string { return `{"StateMachineArn":"` + arn + `"}` }
 	f("states:startExecution", start(away), map[string][]string{"StartExecution": {begun}})
 	f("aws-sdk:sfn:deleteStateMachine", start(away), map[string][]string{"DescribeStateMachine": {`{}`}, "DeleteStateMachine": {`{}`}})
-	f("aws-sdk:sfn:createStateMachine", `{"Name":"n","Definition":{"Input":{"StateMachineArn":"`+away+`"}},"RoleArn":"`+otherRole+`"}`, map[string][]string{})
-	f("aws-sdk:sfn:sendTaskSuccess", `{"TaskToken":"t","Output":{"ExecutionArn":"`+awayRun+`"}}`, map[string][]string{})
 	f("states:startExecution", start(own), nil)
 	f("aws-sdk:sfn:startExecution", start(own), nil)
 	f("states:startExecution", start("arn:aws-cn:states:cn-north-1:222222222222:stateMachine:m"), nil)
@@ -207,6 +205,37 @@ func TestStaysHere(t *testing.T) {
 	f("states:startExecution", start("arn:aws:states:a@evil-east-1:222222222222:stateMachine:m"), nil)
 	f("states:startExecution", start("arn:aws:states:us-east-1:1:stateMachine:m"), nil)
 	f("states:startExecution", start("m"), nil)
+}
+
+// A call without an ARN is for the account of the task's role, else of its machine:
+// this server, AWS, or this server in the place of that account.
+func TestCallersAccount(t *testing.T) {
+	f := func(machine, role string, others bool, want ...string) {
+		t.Helper()
+		w := &world{aws: map[string][]string{"CreateActivity": {`{}`}}}
+		tasks := w.services(t)
+		if others {
+			s := New(Config{Region: "us-east-1", Partition: "aws", Account: "123456789012", Others: true, Transport: w, States: w})
+			tasks = task.NewRegistry()
+			s.Register(tasks)
+		}
+		c := call("aws-sdk:sfn:createActivity", `{"Name":"n"}`)
+		c.MachineARN, c.RoleARN = machine, role
+		if _, err := tasks.Find(c.Resource).Run(task.With(t.Context(), c), c); err != nil {
+			t.Error(err)
+		}
+		w.compare(t, machine+" "+role, want...)
+	}
+	const create = `CreateActivity {"name":"n"}`
+	const ownRole, theirs = "arn:aws:iam::123456789012:role/own", "arn:aws:states:us-east-1:222222222222:stateMachine:m"
+	f(own, "", false, "here "+create)
+	f(own, ownRole, false, "here "+create)
+	f(own, otherRole, false, "POST https://sts.us-east-1.amazonaws.com OWN/us-east-1/sts/aws4_request AssumeRole "+otherRole+" "+own,
+		"POST https://states.us-east-1.amazonaws.com SESSION/us-east-1/states/aws4_request token=t "+create)
+	f(own, "not a role", false, "here "+create)
+	f(own, otherRole, true, "here "+create, "for 222222222222")
+	f(theirs, "", true, "here "+create, "for 222222222222")
+	f(theirs, ownRole, true, "here "+create)
 }
 
 // Every ARN that an action takes is found, and nothing within texts.

@@ -53,7 +53,10 @@ func (s *Services) do(ctx context.Context, e *encoder, c *task.Call, in value.Va
 		return s.send(ctx, client, r, prefix, c.Resource.Service, refused)
 	}
 	if e.service.Name == "sfn" {
-		return s.states(ctx, e.call.Name, statesARN(e.call.Input, in), send)
+		if arn := statesARN(e.call.Input, in); arn != "" {
+			return s.states(ctx, e.call.Name, arn, send)
+		}
+		return s.statesFor(caller(c), r, send)
 	}
 	answer, err := send(client)
 	if err == nil && e.service.Name == "s3" && failed(e.call, answer) {

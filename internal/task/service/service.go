@@ -39,6 +39,9 @@ type Config struct {
 	// has not, is asked of Step Functions there; without an Account and a Region
 	// nothing is.
 	Partition, Account string
+	// Others says that States serves other accounts too: it takes the account of an
+	// unsigned request from its Authorization.
+	Others bool
 
 	// Clusters makes connections to clusters' APIs with the TLS settings of one;
 	// nil: to any address. Refused has the words for one that may not be called,
@@ -57,6 +60,7 @@ type Services struct {
 	region    string
 	partition string
 	account   string
+	others    bool
 	transport http.RoundTripper
 	reach     func(*tls.Config) http.RoundTripper
 	refused   func(error) string
@@ -82,7 +86,7 @@ func New(c Config) *Services {
 		c.Refused = func(error) string { return "" }
 	}
 	return &Services{
-		region: c.Region, partition: c.Partition, account: c.Account, transport: c.Transport, reach: c.Clusters, refused: c.Refused, ended: c.Ended,
+		region: c.Region, partition: c.Partition, account: c.Account, others: c.Others, transport: c.Transport, reach: c.Clusters, refused: c.Refused, ended: c.Ended,
 		clients: map[string]*awscall.Client{"sfn": awscall.NewLocal(c.States)}, regions: map[string]*awscall.Client{}, nextAsk: map[string]time.Time{},
 		clusters: map[string]*http.Client{},
 	}
