@@ -75,7 +75,10 @@ func TestRemoveLeavesNothing(t *testing.T) {
 	}
 	for more, rounds := true, 0; more; rounds++ {
 		before := rowsOf(t, s)
-		write(t, s, func(ctx context.Context, tx store.Tx) (err error) { more, err = tx.RemoveLeftovers(ctx, 20); return err })
+		write(t, s, func(ctx context.Context, tx store.Tx) (err error) {
+			more, err = tx.RemoveLeftovers(ctx, 20)
+			return err
+		})
 		after := rowsOf(t, s)
 		gone := 0
 		for _, table := range []string{"chunks", "frames", "map_results"} {
@@ -159,7 +162,10 @@ func TestKilledRemoving(t *testing.T) {
 		}
 	}
 	for more := true; more; {
-		write(t, s, func(ctx context.Context, tx store.Tx) (err error) { more, err = tx.RemoveLeftovers(ctx, 1000); return err })
+		write(t, s, func(ctx context.Context, tx store.Tx) (err error) {
+			more, err = tx.RemoveLeftovers(ctx, 1000)
+			return err
+		})
 	}
 	if rows := rowsOf(t, s); rows["chunks"] != kept*(chunks+1) || rows["leftovers"] != 0 {
 		t.Errorf("%d executions are kept, and %v", kept, rows)
