@@ -190,3 +190,38 @@ func removeUntilKilled(t *testing.T, dir string) {
 	}
 	select {} // until it is killed
 }
+
+// TestRoomIsUsedAgain shows that a file does not grow while as much is removed as
+// is added.
+func TestRoomIsUsedAgain(t *testing.T) {
+	s := openIn(t, t.TempDir())
+	const count = 1000
+	var pages [5]int
+	for round := range pages {
+		first := store.ExecutionID(round*count + 1)
+		if err := started(s, first, count, 5000); err != nil {
+			t.Fatal(err)
+		}
+		c := &store.Commit{}
+		for i := range store.ExecutionID(count) {
+			c.Executions = append(c.Executions, store.ExecutionCommit{ID: first + i, Version: 1, Delta: engine.Delta{Status: engine.Failed, StoppedAt: 1}})
+		}
+		if err := s.Commit(ctx, c); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.reading.QueryRow("PRAGMA page_count").Scan(&pages[round]); err != nil {
+			t.Fatal(err)
+		}
+		write(t, s, func(ctx context.Context, tx store.Tx) error {
+			for i := range store.ExecutionID(count) {
+				if err := tx.RemoveExecution(ctx, first+i, math.MaxInt64); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if most := pages[0] + pages[0]/20; pages[4] > most {
+		t.Errorf("pages of the file after each round: %v", pages)
+	}
+}
