@@ -43,7 +43,7 @@ const (
 	// A write removes up to maxBatch executions and stops early when it has taken
 	// batchTime: other executions' commits wait for it.
 	maxBatch  = 100
-	batchTime = 3 * time.Millisecond
+	batchTime = time.Millisecond
 	leftovers = 10 // pieces removed between two looks at the clock
 
 	// rest is how many times as long as the last thing took is rested after it.
