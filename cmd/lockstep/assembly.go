@@ -34,6 +34,7 @@ import (
 	"github.com/lockstep-run/lockstep/internal/openapi"
 	"github.com/lockstep-run/lockstep/internal/push"
 	"github.com/lockstep-run/lockstep/internal/rest"
+	"github.com/lockstep-run/lockstep/internal/retention"
 	"github.com/lockstep-run/lockstep/internal/schedule"
 	"github.com/lockstep-run/lockstep/internal/seal"
 	"github.com/lockstep-run/lockstep/internal/spend"
@@ -83,8 +84,9 @@ type assembly struct {
 	api     *awsapi.Server
 	log     *logs.Logger // of executions, as machines wish
 	ready   atomic.Bool
-	views   *views.Server  // of executions, for people
-	watched *views.Changes // who is told how executions get on
+	views   *views.Server      // of executions, for people
+	watched *views.Changes     // who is told how executions get on
+	sweeper *retention.Sweeper // removes executions when their time is over
 
 	// what starts them
 	changes   *status.Teller // of executions' status, which may start others
@@ -445,6 +447,11 @@ func (a *assembly) starters(context.Context) error {
 		}
 		return a.schedules.Run(ctx)
 	})
+	a.sweeper = retention.New(retention.Config{
+		Store: a.store, Write: a.write, KeepOf: a.set.limits.RetentionOf, Shortest: a.set.limits.ShortestRetention(),
+		Express: a.set.retention, Log: a.set.log,
+	})
+	a.runUntilClose(a.sweeper.Run)
 	a.runUntilClose(a.changes.Run)
 	a.runUntilClose(a.costs.Run)
 	a.runUntilClose(a.spend.Run)
@@ -500,7 +507,7 @@ func (a *assembly) routes(stopping context.Context) (*http.ServeMux, error) {
 	mux.Handle("POST /{$}", withEvents(a.triggers.PutEvents, allowTime(endPollsWith(stopping, a.api))))
 	mux.HandleFunc("GET /healthz", serveAlive)
 	mux.Handle("GET /readyz", serveReady(&a.ready))
-	mux.Handle("GET /metrics", metrics{&a.executions, &a.tokens, a.worker, a.express, a.store, a.functions})
+	mux.Handle("GET /metrics", metrics{&a.executions, &a.tokens, a.worker, a.express, a.store, a.functions, a.sweeper})
 	mux.HandleFunc("/api/", serveNotFound)
 	a.connections.Register(mux)
 	a.schedules.Register(mux)

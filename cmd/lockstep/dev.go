@@ -154,7 +154,7 @@ func objectsByEnvironment() string {
 type serverFlags struct {
 	listen, data, store, config, objects string
 	publicURL, consoleDir                string
-	payload, history                     string
+	payload, history, keep               string
 	throttle                             bool
 	retention                            time.Duration
 }
@@ -168,10 +168,11 @@ func (f *serverFlags) register(flags *pflag.FlagSet, data string) {
 	flags.StringVar(&f.objects, "objects", "", "where the objects are that distributed Maps read and write: a `directory` of buckets, s3, or the URL of an S3 endpoint; default: s3 if AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL is set, else objects in the data directory")
 	flags.StringVar(&f.payload, "payload-limit", "", "`size` that an input or output may have, up to 4MiB (default 256KiB, as on AWS)")
 	flags.StringVar(&f.history, "history-limit", "", "`number` of events that a history may have, up to 250000 (default 25000, as on AWS)")
+	flags.StringVar(&f.keep, "retention", "", "`time` that executions are kept when they have ended, such as 30d or 36h, or forever (default 90d, as on AWS)")
 	flags.StringVar(&f.publicURL, "public-url", "", "`URL` under which people and agents reach this server, for links and commands (default: the address it listens on)")
 	flags.StringVar(&f.consoleDir, "console-dir", "", "`directory` with a built web console to serve instead of the one in this program; for those who work on it")
 	flags.BoolVar(&f.throttle, "throttle", false, "refuse calls beyond the rates of an account on AWS, with ThrottlingException")
-	withEnv(flags, "listen", "data", "store", "config", "express-retention", "objects", "payload-limit", "history-limit", "throttle", "public-url", "console-dir")
+	withEnv(flags, "listen", "data", "store", "config", "express-retention", "objects", "payload-limit", "history-limit", "retention", "throttle", "public-url", "console-dir")
 }
 
 // settings joins the command line, the environment, the configuration file and
@@ -260,6 +261,11 @@ func (f *serverFlags) setLimits(l *config.Limits) (err error) {
 	if f.history != "" {
 		if l.History, err = config.ParseHistory(f.history); err != nil {
 			return usageError("--history-limit %v", err)
+		}
+	}
+	if f.keep != "" {
+		if l.Retention, err = config.ParseRetention(f.keep); err != nil {
+			return usageError("--retention %v", err)
 		}
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 	"github.com/lockstep-run/lockstep/internal/engine"
 	"github.com/lockstep-run/lockstep/internal/express"
 	"github.com/lockstep-run/lockstep/internal/fn"
+	"github.com/lockstep-run/lockstep/internal/retention"
 	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/task/model"
 	"github.com/lockstep-run/lockstep/internal/worker"
@@ -27,6 +28,7 @@ type metrics struct {
 	express    *express.Runner
 	store      store.Store
 	functions  *fn.Manager
+	sweeper    *retention.Sweeper
 }
 
 // executionCounts counts executions as their commits become durable.
@@ -111,6 +113,7 @@ func (m metrics) write(w io.Writer) {
 	for s := engine.Succeeded; s <= engine.Aborted; s++ {
 		fmt.Fprintf(w, "lockstep_executions_ended_total{status=%q} %d\n", s.String(), m.executions.ended[s].Load())
 	}
+	one("lockstep_executions_removed_total", "counter", "Executions removed when their retention was over.", m.sweeper.Removed())
 	one("lockstep_executions_live", "gauge", "Executions held in memory; others wait on disk.", work.Live+more.Live)
 	one("lockstep_transitions_total", "counter", "States entered.", work.Transitions+more.Transitions)
 	one("lockstep_tasks_total", "counter", "Calls of services begun.", work.Tasks+more.Tasks)

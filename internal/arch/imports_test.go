@@ -83,6 +83,8 @@ var layers = []struct {
 		"readers of files know nothing of who asks"},
 	{"internal/maprun", []string{"asl/value", "internal/arn", "internal/engine", "internal/store", "internal/items", "internal/objects"},
 		"a Map Run declares what it needs of those who run its children"},
+	{"internal/retention", []string{"internal/engine", "internal/store"},
+		"it removes what is kept when its time is over; whose executions they are it does not know"},
 	{"internal/status", []string{"asl/value", "internal/arn", "internal/engine", "internal/store", "internal/task/awscall"},
 		"it watches commits and tells others; nothing waits for it"},
 	{"internal/control", []string{"internal/store"},

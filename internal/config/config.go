@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -44,22 +45,24 @@ type Config struct {
 	Notifications Notifications `yaml:"notifications"` // how people are told
 }
 
-// Limits are what executions may have beyond AWS's quotas. Zero fields are those
-// that the file leaves out.
+// Limits are what executions may have beyond AWS's quotas, and how long they are
+// kept. Zero fields are those that the file leaves out.
 type Limits struct {
-	Payload  int             // bytes of a state's or task's input or output
-	History  int64           // events
-	Spill    string          // where results over Payload go: s3://bucket/prefix
-	Machines []MachineLimits // the first that matches counts
+	Payload   int             // bytes of a state's or task's input or output
+	History   int64           // events
+	Spill     string          // where results over Payload go: s3://bucket/prefix
+	Retention time.Duration   // from the end of an execution until it is removed, or Forever
+	Machines  []MachineLimits // the first that matches counts
 }
 
 // MachineLimits are those of the machines whose names match. What they leave out
 // is as for all machines.
 type MachineLimits struct {
-	Match   string // a machine's name, * for any text
-	Payload int
-	History int64
-	Spill   string
+	Match     string // a machine's name, * for any text
+	Payload   int
+	History   int64
+	Spill     string
+	Retention time.Duration
 }
 
 // Bounds of what limits can be: AWS's quotas below, and above what a server
@@ -69,6 +72,13 @@ const (
 	MaxPayload = 4 << 20
 	MinHistory = 25_000
 	MaxHistory = 250_000
+)
+
+// How long executions can be kept. The default is AWS's.
+const (
+	DefaultRetention               = 90 * 24 * time.Hour
+	MinRetention                   = time.Hour
+	Forever          time.Duration = math.MaxInt64
 )
 
 // Log says where the execution logs go that are for a log group.
@@ -124,7 +134,7 @@ type Gate struct {
 // keys are the fields of each mapping, in the order of messages.
 var (
 	configKeys   = []string{"listen", "data", "region", "account", "functions", "models", "gates", "logs", "limits", "throttle", "egress", "connections", "schedules", "triggers", "notifications"}
-	limitKeys    = []string{"payload", "history", "spill", "machines"}
+	limitKeys    = []string{"payload", "history", "spill", "retention", "machines"}
 	functionKeys = []string{"url", "command", "worker", "dir", "handler", "timeout", "memory", "concurrency", "idle", "env", "pass_env", "retries", "retry_delay", "dead_letter"}
 	modelKeys    = []string{"match", "provider", "model", "url", "key_env", "timeout", "script", "rate", "billing"}
 	gateKeys     = []string{"machine", "state", "path", "json", "schema", "empty", "refusal"}
@@ -267,11 +277,15 @@ func (r *reader) limits(n *yaml.Node, what string, known []string, to *Limits) {
 			if r.text(v, key, &text) {
 				to.Spill, err = parseSpill(text)
 			}
+		case "retention":
+			if r.text(v, key, &text) {
+				to.Retention, err = ParseRetention(text)
+			}
 		case "machines":
 			r.fields(v, "the limits of machines", nil, func(match string, v *yaml.Node) {
 				var own Limits
-				r.limits(v, "the limits of "+match, limitKeys[:3], &own)
-				to.Machines = append(to.Machines, MachineLimits{match, own.Payload, own.History, own.Spill})
+				r.limits(v, "the limits of "+match, limitKeys[:len(limitKeys)-1], &own)
+				to.Machines = append(to.Machines, MachineLimits{match, own.Payload, own.History, own.Spill, own.Retention})
 			})
 		}
 		if err != nil {
@@ -310,6 +324,33 @@ func ParseHistory(text string) (int64, error) {
 	return n, nil
 }
 
+// ParseRetention reads how long executions are kept: a time such as 90d, 36h or
+// 1d12h, or forever.
+func ParseRetention(text string) (time.Duration, error) {
+	const day, maxDays = 24 * time.Hour, 36_500
+	if text == "forever" {
+		return Forever, nil
+	}
+	days, rest, found := strings.Cut(text, "d")
+	if !found {
+		days, rest = "0", text
+	}
+	n, err := strconv.ParseUint(days, 10, 32)
+	var d time.Duration
+	if err == nil && (rest != "" || !found) {
+		d, err = time.ParseDuration(rest)
+	}
+	switch {
+	case err != nil || d < 0:
+		return 0, fmt.Errorf("must be a time such as 90d or 36h, or forever, not %.60q", text)
+	case n > maxDays || d > maxDays*day:
+		return 0, fmt.Errorf("must be 36500d at most, or forever, not %.60s", text)
+	case time.Duration(n)*day+d < MinRetention:
+		return 0, fmt.Errorf("must be an hour (1h) at least, not %.60s", text)
+	}
+	return time.Duration(n)*day + d, nil
+}
+
 func parseSpill(text string) (string, error) {
 	if bucket, ok := strings.CutPrefix(text, "s3://"); text != "none" && (!ok || bucket == "" || bucket[0] == '/') {
 		return "", fmt.Errorf("must be s3://bucket/prefix or none, not %.60q", text)
@@ -326,6 +367,26 @@ func (l *Limits) SpillOf(machine string) string {
 		}
 	}
 	return l.Spill
+}
+
+// RetentionOf says how long a machine's executions are kept when they have ended,
+// or Forever.
+func (l *Limits) RetentionOf(machine string) time.Duration {
+	for _, m := range l.Machines {
+		if matches(m.Match, machine) {
+			return cmp.Or(m.Retention, l.Retention, DefaultRetention)
+		}
+	}
+	return cmp.Or(l.Retention, DefaultRetention)
+}
+
+// ShortestRetention is the shortest time that RetentionOf says of any machine.
+func (l *Limits) ShortestRetention() time.Duration {
+	least := cmp.Or(l.Retention, DefaultRetention)
+	for _, m := range l.Machines {
+		least = min(least, cmp.Or(m.Retention, least))
+	}
+	return least
 }
 
 // Of gives the limits of a machine, 0 where they are AWS's.

@@ -37,9 +37,10 @@ logs:
 limits:
   history: 100_000
   spill: s3://claims
+  retention: 30d
   machines:
     etl-*: {payload: 2MiB, spill: s3://claims/etl}
-    "*-slow": {history: 250000}
+    "*-slow": {history: 250000, retention: forever}
 throttle: true
 `
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -60,9 +61,11 @@ throttle: true
 			{Match: "*", Provider: "openai", Model: "llama3.2", URL: "http://127.0.0.1:11434/v1", KeyEnv: "NONE"},
 			{Match: "tests.*", Provider: "script", Script: filepath.Join(filepath.Dir(path), "replies.yaml"), Rate: 0.5},
 		},
-		Gates:    []Gate{{Machine: "moderator", State: "Rate", Path: "$.Body.content[0].text", JSON: true, Schema: filepath.Join(filepath.Dir(path), "rate.json"), Empty: "refuse", Refusal: "refuse"}},
-		Logs:     []Log{{"/aws/vendedlogs/*", "stdout"}, {"*", "./executions.jsonl"}},
-		Limits:   Limits{History: 100_000, Spill: "s3://claims", Machines: []MachineLimits{{"etl-*", 2 << 20, 0, "s3://claims/etl"}, {"*-slow", 0, 250_000, ""}}},
+		Gates: []Gate{{Machine: "moderator", State: "Rate", Path: "$.Body.content[0].text", JSON: true, Schema: filepath.Join(filepath.Dir(path), "rate.json"), Empty: "refuse", Refusal: "refuse"}},
+		Logs:  []Log{{"/aws/vendedlogs/*", "stdout"}, {"*", "./executions.jsonl"}},
+		Limits: Limits{History: 100_000, Spill: "s3://claims", Retention: 30 * 24 * time.Hour, Machines: []MachineLimits{
+			{Match: "etl-*", Payload: 2 << 20, Spill: "s3://claims/etl"}, {Match: "*-slow", History: 250_000, Retention: Forever},
+		}},
 		Throttle: true,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -180,7 +183,51 @@ func TestWrongLimits(t *testing.T) {
 	f("throttle: often", "line 1: throttle must be true or false")
 	f("limits: {spill: claims/x}", `line 1: spill must be s3://bucket/prefix or none, not "claims/x"`)
 	f("limits: {machines: {m: {spill: 's3:///x'}}}", `line 1: spill must be s3://bucket/prefix or none, not "s3:///x"`)
+	f("limits: {retention: 59m}", "line 1: retention must be an hour (1h) at least, not 59m")
+	f("limits: {retention: 0}", "line 1: retention must be an hour (1h) at least, not 0")
+	f("limits: {retention: 90}", `line 1: retention must be a time such as 90d or 36h, or forever, not "90"`)
+	f("limits: {retention: -90d}", `line 1: retention must be a time such as 90d or 36h, or forever, not "-90d"`)
+	f("limits: {retention: 1d-1h}", `line 1: retention must be a time such as 90d or 36h, or forever, not "1d-1h"`)
+	f("limits: {retention: d}", `line 1: retention must be a time such as 90d or 36h, or forever, not "d"`)
+	f("limits: {retention: 4000000000d}", "line 1: retention must be 36500d at most, or forever, not 4000000000d")
+	f("limits: {machines: {m: {retention: always}}}", `line 1: retention must be a time such as 90d or 36h, or forever, not "always"`)
 	f("limits: {machines: {m: {payload: 1}}}", "line 1: payload must be from 256KiB, which is AWS's, to 4MiB, not 1")
+}
+
+func TestRetention(t *testing.T) {
+	parse := func(text string, want time.Duration) {
+		t.Helper()
+		if got, err := ParseRetention(text); err != nil || got != want {
+			t.Errorf("%s is %v, %v, want %v", text, got, err, want)
+		}
+	}
+	parse("90d", 90*24*time.Hour)
+	parse("1d12h", 36*time.Hour)
+	parse("1h", time.Hour)
+	parse("90m", 90*time.Minute)
+	parse("0d60m", time.Hour)
+	parse("36500d", 36500*24*time.Hour)
+	parse("forever", Forever)
+
+	var l Limits
+	f := func(machine string, want, shortest time.Duration) {
+		t.Helper()
+		if got := l.RetentionOf(machine); got != want {
+			t.Errorf("%s: kept for %v, want %v", machine, got, want)
+		}
+		if got := l.ShortestRetention(); got != shortest {
+			t.Errorf("the shortest time is %v, want %v", got, shortest)
+		}
+	}
+	f("m", DefaultRetention, DefaultRetention)
+	l.Machines = []MachineLimits{{Match: "audit-*", Retention: Forever}, {Match: "audit-x", Retention: time.Hour}, {Match: "big", Payload: 1 << 20}, {Match: "t", Retention: 2 * time.Hour}}
+	f("audit-x", Forever, time.Hour) // the first counts
+	f("big", DefaultRetention, time.Hour)
+	l.Retention = Forever
+	f("big", Forever, time.Hour)
+	f("t", 2*time.Hour, time.Hour)
+	l.Machines = nil
+	f("t", Forever, Forever)
 }
 
 func TestMatches(t *testing.T) {

@@ -164,6 +164,10 @@ func (k *kept) FirstSince(ctx context.Context, at int64) (store.ExecutionID, err
 	return k.memory.FirstSince(ctx, at)
 }
 
+func (k *kept) Outlines(ctx context.Context, after store.ExecutionID, limit int) ([]store.Outline, error) {
+	return k.memory.Outlines(ctx, after, limit)
+}
+
 // Snapshot is asked for when an event comes for an execution that is not in the
 // worker's memory. It has ended.
 func (k *kept) Snapshot(_ context.Context, id store.ExecutionID) (r store.SnapshotRecord, err error) {

@@ -19,7 +19,7 @@ import (
 func (w *world) check() {
 	names := map[string]store.ExecutionID{}
 	for _, id := range w.disk.ids {
-		x, err := w.disk.base.Execution(context.Background(), id)
+		x, err := w.disk.recordOf(context.Background(), id)
 		if err != nil {
 			w.violated("acknowledged is durable", "execution %d: %v", id, err)
 		}
@@ -71,7 +71,7 @@ func (w *world) askAgain() {
 
 // history reads an execution's events back.
 func (w *world) history(id store.ExecutionID) (events []engine.HistoryEvent) {
-	err := w.disk.base.History(context.Background(), id, 0, false, func(c engine.Chunk) bool {
+	err := w.disk.historyOf(context.Background(), id, func(c engine.Chunk) bool {
 		part, err := engine.DecodeHistory(c)
 		if err != nil {
 			w.violated("no gap", "execution %d: %v", id, err)
@@ -245,7 +245,7 @@ func (w *world) compare(calm *world) error {
 
 // wayOf takes a history apart into those of the branches and iterations.
 func (w *world) wayOf(id store.ExecutionID) way {
-	x, err := w.disk.base.Execution(context.Background(), id)
+	x, err := w.disk.recordOf(context.Background(), id)
 	if err != nil {
 		w.violated("acknowledged is durable", "execution %d: %v", id, err)
 	}

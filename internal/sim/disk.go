@@ -29,6 +29,7 @@ type disk struct {
 	faults bool
 	broken func(check, format string, args ...any) // reports a violation
 
+	removal
 	book    map[store.ExecutionID]*account
 	ids     []store.ExecutionID // in the order of their start
 	log     []store.Commit      // twins only: what a disk that loses commits is made from
@@ -190,7 +191,8 @@ func (v *view) Commit(ctx context.Context, c *store.Commit) error {
 
 // keep passes a commit on. What a paused node writes although another one has
 // taken over would be refused by its lease where nothing has changed since;
-// where something has, refusing it is up to the version guard.
+// where something has, refusing it is up to the version guard. Of what has been
+// removed since no version is left; by then its lease is long over.
 func (v *view) keep(ctx context.Context, c *store.Commit) error {
 	passed, at := c, []int(nil)
 	if v.zombie {
@@ -198,7 +200,7 @@ func (v *view) keep(ctx context.Context, c *store.Commit) error {
 		for i := range c.Executions {
 			x := &c.Executions[i]
 			kept := v.book[x.ID]
-			if v.grounded(x) && (kept == nil || kept.version == x.Version) {
+			if v.grounded(x) && (kept == nil || kept.version == x.Version) || v.removed[x.ID] != nil {
 				x.Err = store.ErrConflict
 				continue
 			}
@@ -246,7 +248,7 @@ func (v *view) pass(ctx context.Context, c *store.Commit) error {
 		switch {
 		case x.Err == nil:
 			v.account(x)
-		case errors.Is(x.Err, store.ErrConflict) && !v.zombie:
+		case errors.Is(x.Err, store.ErrConflict) && !v.zombie && v.removed[x.ID] == nil:
 			v.broken("version guard", "node %d, the only one, has lost sight of execution %d: its commit grew on version %d", v.gen, x.ID, x.Version)
 		}
 	}

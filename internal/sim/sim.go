@@ -49,6 +49,7 @@ const (
 	NotReread              // events are dropped if their execution cannot be read
 	NotDoubted             // after a commit of unknown outcome nobody looks what is to be done
 	EarlyDropped           // callbacks that come early are dropped
+	SameIDs                // ids of executions that were removed are given out again
 	AttemptIgnored         // an answer counts for whatever attempt is waiting
 )
 
@@ -71,6 +72,7 @@ func (v *Violation) Error() string {
 // Outcome is what came of a seed.
 type Outcome struct {
 	Kept        int // results that no payload could hold
+	Removed     int // executions
 	Executions  int
 	Commits     int
 	Crashes     int
@@ -129,7 +131,7 @@ func newWorld(seed uint64, o Options, trouble bool) *world {
 	w.crashes = []int{0, 200, 40, 15}[plan.IntN(4)]
 	w.disk = &disk{
 		rng: w.rng, twin: o.Twin, faults: trouble && plan.IntN(4) > 0,
-		book: map[store.ExecutionID]*account{}, broken: w.violated,
+		book: map[store.ExecutionID]*account{}, broken: w.violated, removal: newRemoval(seed, o.Twin),
 	}
 	for i := range w.disk.secret {
 		w.disk.secret[i] = byte(seed >> (i % 8 * 8))
@@ -174,6 +176,7 @@ func (w *world) live() (out Outcome, err error) {
 			w.ways = append(w.ways, w.wayOf(id))
 		}
 	}
+	out.Removed = len(w.disk.removed)
 	out.Executions, out.Commits, out.Crashes, out.Kept = len(w.disk.ids), w.disk.commits, w.died, w.kept
 	return out, nil
 }
@@ -192,7 +195,7 @@ func (w *world) tell(format string, args ...any) {
 // render writes an execution as text: its record and its history.
 func (w *world) render(id store.ExecutionID) string {
 	var b strings.Builder
-	x, err := w.disk.base.Execution(context.Background(), id)
+	x, err := w.disk.recordOf(context.Background(), id)
 	if err != nil {
 		w.violated("acknowledged is durable", "execution %d: %v", id, err)
 	}

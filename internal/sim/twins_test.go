@@ -39,5 +39,6 @@ func TestTwins(t *testing.T) {
 	f("a new node does not read the timers", TimersNotReloaded)
 	f("a task that is asked for again has another ID", OtherTaskID)
 	f("early callbacks are dropped", EarlyDropped)
+	f("ids of what was removed are given out again", SameIDs)
 	f("an answer counts for whatever attempt is waiting", AttemptIgnored)
 }

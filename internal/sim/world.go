@@ -225,7 +225,7 @@ func (w *world) durable() {
 }
 
 func (w *world) mustExist(s *start) {
-	x, err := w.disk.base.Execution(context.Background(), s.id)
+	x, err := w.disk.recordOf(context.Background(), s.id)
 	if err != nil || x.Input != s.input || s.name != "" && x.Name != s.name {
 		w.violated("acknowledged is durable", "start of %s was acknowledged as execution %d: %v", s.input, s.id, err)
 	}
@@ -234,6 +234,7 @@ func (w *world) mustExist(s *start) {
 // act lets one thing happen.
 func (w *world) act() {
 	n := w.node
+	w.maybeRemove()
 	if n.view.dead || w.crashes > 0 && w.rng.IntN(w.crashes) == 0 {
 		w.crash()
 		return
@@ -423,7 +424,7 @@ func (w *world) stop(n *node, s *start) {
 			}
 			s.stopped = true
 		}
-		if errors.Is(err, engine.ErrNotWaiting) && n == w.node {
+		if errors.Is(err, engine.ErrNotWaiting) && n == w.node || errors.Is(err, store.ErrNotFound) && w.disk.removed[id] != nil {
 			s.stopped = true
 		}
 	})
@@ -456,7 +457,7 @@ func (f functions) Run(ctx context.Context, c *task.Call) (task.Result, error) {
 		}
 		seen.task = engine.TaskID{Frame: engine.FrameID(frame), Attempt: attempt}
 		for _, id := range w.disk.ids {
-			x, err := w.disk.base.Execution(ctx, id)
+			x, err := w.disk.recordOf(ctx, id)
 			if err == nil && w.arnOf(x) == c.ExecutionARN {
 				seen.execution = id
 			}
@@ -608,6 +609,8 @@ func (w *world) answer(n *node, t *token) {
 			if w.disk.book[id] == nil || w.disk.book[id].results[key] == 0 {
 				w.violated("acknowledged is durable", "callback of execution %d was acknowledged, but its history has no %s", id, key)
 			}
+			t.done = true
+		case errors.Is(err, store.ErrNotFound) && w.disk.removed[id] != nil:
 			t.done = true
 		case errors.Is(err, engine.ErrNotWaiting):
 			// The client of a paused node has not waited for what that thinks.

@@ -72,8 +72,12 @@ type Store interface {
 	// with the chunk that holds the event from; 0: with the first in that
 	// order.
 	History(ctx context.Context, id ExecutionID, from int64, newestFirst bool, yield func(engine.Chunk) bool) error
-	// LastExecution is the highest execution id ever committed, 0 if none.
+	// LastExecution is the highest execution id ever committed, 0 if none, whether
+	// or not that execution is still kept.
 	LastExecution(ctx context.Context) (ExecutionID, error)
+	// Outlines lists executions by id, from after on: those of all machines and
+	// the children of all Map Runs.
+	Outlines(ctx context.Context, after ExecutionID, limit int) ([]Outline, error)
 
 	// Pending lists executions, by id, that a crash would leave standing
 	// (engine.Delta.Pending), from after on.
@@ -90,6 +94,10 @@ type Store interface {
 	MachineByID(ctx context.Context, id MachineID) (Machine, error)
 	Machines(ctx context.Context, afterName string, limit int) ([]Machine, error)
 	Revision(ctx context.Context, id RevisionID) (Revision, error)
+	// OldRevisions lists revisions by id, from after on, that nothing new can be
+	// started with: they have no version, and were followed by another before a
+	// time, in Unix milliseconds, or were made before it for a machine that is gone.
+	OldRevisions(ctx context.Context, before int64, after RevisionID, limit int) ([]RevisionID, error)
 	Version(ctx context.Context, machine MachineID, number int64) (Version, error)
 	// Versions lists a machine's versions, newest first, before a number; 0:
 	// from the newest on.
@@ -274,6 +282,18 @@ type Execution struct {
 	Cause  *string
 }
 
+// Outline is what says whether an execution is still to be kept.
+type Outline struct {
+	ID        ExecutionID
+	Machine   MachineID
+	Revision  RevisionID
+	Status    engine.Status
+	StartedAt int64    // Unix milliseconds
+	StoppedAt int64    // 0 while it runs
+	Run       MapRunID // that it is a child of; 0: none
+	Orphan    bool     // its Map Run has been removed
+}
+
 // ExecutionQuery selects executions of one machine or one Map Run, or those of
 // all machines but no Map Run's, by id descending.
 type ExecutionQuery struct {
@@ -320,7 +340,7 @@ type Machine struct {
 }
 
 // Revision is what a state machine was between two updates. It never changes
-// and stays as long as an execution refers to it.
+// and stays at least as long as an execution refers to it.
 type Revision struct {
 	ID            RevisionID
 	Machine       MachineID
@@ -442,6 +462,24 @@ type Tx interface {
 	// DeleteMachine removes the machine with its versions and aliases; its
 	// revisions and executions stay readable by id.
 	DeleteMachine(ctx context.Context, id MachineID) error
+	// DeleteRevision removes a revision. It returns ErrConflict if that is the
+	// current one of a machine, has a version, or is to run a kept Express start.
+	// That no execution refers to it is for the caller to see to.
+	DeleteRevision(ctx context.Context, id RevisionID) error
+
+	// RemoveExecution removes an execution that has ended before a time, in Unix
+	// milliseconds, with its history, its name, and its Map Runs with their results.
+	// Nobody finds it any more; its id is never used again. It returns ErrConflict
+	// if the execution runs or has ended later, if one of its Map Runs has not ended,
+	// or if it is a child of a Map Run that is kept. The children of its Map Runs
+	// are orphans from then on, and for the caller to remove.
+	//
+	// So that it is short, much of a long history may stay on the disk, where
+	// nobody sees it, until RemoveLeftovers.
+	RemoveExecution(ctx context.Context, id ExecutionID, before int64) error
+	// RemoveLeftovers removes up to limit pieces of what RemoveExecution has left,
+	// and reports whether there may be more.
+	RemoveLeftovers(ctx context.Context, limit int) (more bool, err error)
 
 	// AddVersion keeps v under the machine's next number, which it fills in.
 	AddVersion(ctx context.Context, v Version) (Version, error)

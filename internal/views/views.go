@@ -187,7 +187,7 @@ func (s *Server) find(ctx context.Context, text string) (x *found, err error) {
 		return nil, rest.Invalid("%q is neither the ARN of an execution nor MACHINE:NAME; in a path, write slashes as %%2F.", text)
 	}
 	if errors.Is(err, store.ErrNotFound) {
-		why := ""
+		why := " If there was one, it is no longer kept."
 		if x.express {
 			why = " Express executions can be looked at for a while after their end only."
 		}

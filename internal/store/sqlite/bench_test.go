@@ -127,6 +127,58 @@ func benchmarkUpdate(b *testing.B, delta func(version int64) engine.Delta) {
 	report(b, s, batch, cpuTime()-cpu)
 }
 
+// BenchmarkRemove removes executions that have ended after three commits.
+func BenchmarkRemove(b *testing.B) {
+	const batch, population = 50, 20_000
+	s := openForBench(b)
+	r := rand.New(rand.NewPCG(1, 1))
+	output := `{"ok":true}`
+	last, next := store.ExecutionID(0), store.ExecutionID(1)
+	fill := func() {
+		for first := last + 1; last < first+population-1; {
+			c := &store.Commit{}
+			for range 500 {
+				last++
+				started := &store.NewExecution{Machine: 1, Revision: 1, Name: fmt.Sprint("order-", last), StartedAt: 1767225600000, Input: `{"order":1}`}
+				c.Executions = append(c.Executions,
+					store.ExecutionCommit{ID: last, New: started, Delta: engine.Delta{Pending: true, History: sampleHistory(r, 1, 5)}},
+					store.ExecutionCommit{ID: last, Version: 1, Delta: engine.Delta{Pending: true, History: sampleHistory(r, 6, 5)}},
+					store.ExecutionCommit{ID: last, Version: 2, Delta: engine.Delta{Status: engine.Succeeded, StoppedAt: 1767225600009, Output: &output, History: sampleHistory(r, 11, 5)}})
+			}
+			commitForBench(b, s, c)
+		}
+	}
+	b.ReportAllocs()
+	var used time.Duration
+	var written int64
+	for b.Loop() {
+		if next > last {
+			b.StopTimer()
+			fill()
+			b.StartTimer()
+		}
+		cpu, bytes := cpuTime(), s.Stats().Bytes
+		c := &store.Commit{Writes: []store.Write{{Do: func(ctx context.Context, tx store.Tx) error {
+			for range batch {
+				if err := tx.RemoveExecution(ctx, next, 1767225700000); err != nil {
+					return err
+				}
+				next++
+			}
+			return nil
+		}}}}
+		commitForBench(b, s, c)
+		if err := c.Writes[0].Err; err != nil {
+			b.Fatal(err)
+		}
+		used += cpuTime() - cpu
+		written += s.Stats().Bytes - bytes
+	}
+	n := float64(b.N * batch)
+	b.ReportMetric(float64(used.Nanoseconds())/n, "cpu-ns/execution")
+	b.ReportMetric(float64(written)/n, "logB/execution")
+}
+
 func openForBench(b *testing.B) *Store {
 	b.Helper()
 	s, err := Open(b.TempDir())

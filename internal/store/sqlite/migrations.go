@@ -378,6 +378,16 @@ CREATE INDEX usages_of_execution ON usages (execution) WHERE execution <> '';
 	// 10: usage is summed up by attempt and execution too, and for agents by what
 	// is no task's.
 	sumsOf("attempt", "attempt", "attempt <> ''") + sumsOf("execution", "execution", "execution <> ''") + sumsOf("unattributed", "agent", "agent <> '' AND task = ''"),
+	// 11: what is left on the disk of executions that were removed, see
+	// store.Tx.RemoveExecution. The highest id ever given to an execution is in
+	// meta from the time on at which that execution is removed.
+	`
+CREATE TABLE leftovers (
+	id   INTEGER PRIMARY KEY,
+	kind INTEGER NOT NULL, -- leftoverChunks, leftoverFrames or leftoverResults
+	ref  INTEGER NOT NULL  -- newest chunk, execution or Map Run
+) STRICT;
+`,
 }
 
 // sumsOf sums up the usage that is there by a column, where a condition holds.

@@ -134,6 +134,8 @@ func (s *Store) FirstSince(ctx context.Context, at int64) (store.ExecutionID, er
 		var started int64
 		err = s.read.row(ctx, []any{&id, &started}, "SELECT id, started FROM executions WHERE id >= ? ORDER BY id LIMIT 1", int64(middle))
 		switch {
+		case errors.Is(err, store.ErrNotFound): // those have been removed
+			high, err = middle, nil
 		case err != nil:
 		case started < at:
 			low = id + 1
@@ -253,9 +255,10 @@ func (s *Store) chunk(ctx context.Context, id int64) (c engine.Chunk, prev int64
 	return c, prev, nil
 }
 
-// LastExecution is the highest execution id, 0 if there is none.
+// LastExecution is the highest execution id ever kept, 0 if there is none.
 func (s *Store) LastExecution(ctx context.Context) (id store.ExecutionID, err error) {
-	err = s.read.row(ctx, []any{&id}, "SELECT coalesce(max(id), 0) FROM executions")
+	err = s.read.row(ctx, []any{&id}, `
+		SELECT max(coalesce((SELECT max(id) FROM executions), 0), coalesce((SELECT value FROM meta WHERE key = 'last execution'), 0))`)
 	return id, wrap(err, "last execution")
 }
 

@@ -12,6 +12,7 @@ import (
 // each time; RunDurable closes it.
 func RunDurable(t *testing.T, prepare func(t *testing.T) (open func() store.Store)) {
 	t.Run("Reopen", func(t *testing.T) { reopen(t, prepare(t)) })
+	t.Run("ReopenRemoved", func(t *testing.T) { reopenRemoved(t, prepare(t)) })
 	t.Run("ReopenRandom", func(t *testing.T) { reopenRandom(t, prepare(t)) })
 }
 
@@ -90,4 +91,20 @@ func reopenRandom(t *testing.T, open func() store.Store) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// reopenRemoved shows that the ids of what was removed are never given out again:
+// task tokens are made from them.
+func reopenRemoved(t *testing.T, open func() store.Store) {
+	w := &world{T: t, Store: open()}
+	for id := range store.ExecutionID(3) {
+		w.keep(ended(id+1, 100))
+	}
+	for _, id := range []store.ExecutionID{3, 2} {
+		w.fails("remove", w.remove(id, 200), nil)
+	}
+	w.fails("Close", w.Close(), nil)
+	w.Store = open()
+	defer w.Close()
+	same(w, "last", store.ExecutionID(3))(w.LastExecution(ctx))
 }

@@ -42,6 +42,7 @@ type model struct {
 	rand     *rand.Rand
 	sides    []*side
 	versions map[store.ExecutionID]int64 // as kept
+	removed  map[store.ExecutionID]bool  // maybe: true once the store says so
 	last     store.ExecutionID
 }
 
@@ -54,7 +55,7 @@ type side struct {
 }
 
 func newModel(seed uint64, stores ...store.Store) *model {
-	m := &model{rand: rand.New(rand.NewPCG(seed, 1)), versions: map[store.ExecutionID]int64{}}
+	m := &model{rand: rand.New(rand.NewPCG(seed, 1)), versions: map[store.ExecutionID]int64{}, removed: map[store.ExecutionID]bool{}}
 	for _, s := range stores {
 		m.sides = append(m.sides, &side{Store: s})
 	}
@@ -125,6 +126,12 @@ func (m *model) learn(c *store.Commit) {
 			m.last = max(m.last, x.ID)
 		}
 	}
+	for id := range m.removed {
+		_, err := m.sides[0].Execution(ctx, id)
+		if m.removed[id] = errors.Is(err, store.ErrNotFound); !m.removed[id] {
+			delete(m.removed, id)
+		}
+	}
 }
 
 // execution makes a start or a step; some of them are to fail.
@@ -135,7 +142,7 @@ func (m *model) execution() store.ExecutionCommit {
 	if r.IntN(10) == 0 {
 		x.Version++
 	}
-	if x.Version == 0 || r.IntN(20) == 0 {
+	if !m.removed[id] && (x.Version == 0 || r.IntN(20) == 0) { // an id is never used again
 		x.Version = 0
 		x.New = &store.NewExecution{
 			Machine: store.MachineID(1 + r.IntN(modelMachines)), Revision: 1, Name: fmt.Sprint("name-", r.IntN(40)),
@@ -248,7 +255,7 @@ func (m *model) change() func(context.Context, store.Tx, *side) error {
 	r := m.rand
 	name, which, tags, text, at := fmt.Sprint("record-", r.IntN(6)), r.IntN(1000), m.tags(), m.text(), r.Int64N(1e12)
 	number := 1 + r.Int64N(6)
-	switch r.IntN(17) {
+	switch r.IntN(20) {
 	case 0, 1:
 		return func(ctx context.Context, tx store.Tx, s *side) error {
 			created, err := tx.CreateMachine(ctx, store.Machine{Name: name, Type: "STANDARD", CreatedAt: at, UpdatedAt: at, Tags: tags},
@@ -327,6 +334,17 @@ func (m *model) change() func(context.Context, store.Tx, *side) error {
 	case 15:
 		return func(ctx context.Context, tx store.Tx, s *side) error {
 			_, err := tx.AddEvent(ctx, store.Event{At: at, Type: text, Topics: []string{name, "all"}, Data: []byte("{" + text)})
+			return err
+		}
+	case 16, 17:
+		id, before := 1+store.ExecutionID(r.Int64N(int64(m.last)+1)), r.Int64N(2e12)
+		if m.versions[id] > 0 {
+			m.removed[id] = false
+		}
+		return func(ctx context.Context, tx store.Tx, _ *side) error { return tx.RemoveExecution(ctx, id, before) }
+	case 18:
+		return func(ctx context.Context, tx store.Tx, _ *side) error {
+			_, err := tx.RemoveLeftovers(ctx, 1+which%5)
 			return err
 		}
 	default:
