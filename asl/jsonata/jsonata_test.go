@@ -160,6 +160,24 @@ func TestRegularExpressions(t *testing.T) {
 	f(`/[z-a]/`, `error Invalid regular expression: /[z-a]/: Range out of order in character class`)
 }
 
+// What the library takes for the end of a path: an empty text has no items.
+func TestAnEmptyTextEndsAPath(t *testing.T) {
+	f := func(expr, want string) {
+		t.Helper()
+		if got := evaluate(t, expr, `{}`); got != want {
+			t.Errorf("%s = %s, want %s", expr, got, want)
+		}
+	}
+	f(`[""][0].a`, `""`)
+	f(`[""][0].a.b`, `""`)
+	f(`[""][0].a#$i`, `""`)
+	f(`[""][0].a@$x.b`, `""`)
+	f(`[price, ""][-1].price#$i.{"i": $i, "v": $}.a`, `""`)
+	f(`["x"][0].a`, `nothing`)
+	f(`[""].a#$i`, `nothing`)
+	f(`[[]][0].a#$i`, `[]`)
+}
+
 func FuzzCompile(f *testing.F) {
 	g := newGenerator(7)
 	for range 200 {

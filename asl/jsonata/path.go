@@ -550,9 +550,13 @@ func (p *path) evalTuples(c *run, f *frame, in item) item {
 		s := &p.steps[i]
 		switch {
 		case s.whole:
-			if a = s.run(c, f, a); !a.isArray() {
-				a = charactersOf(c, a)
+			if a = s.run(c, f, a); a.isArray() {
+				break
 			}
+			if a.isString() && a.str() == "" && !s.tuple {
+				return p.ended(c, f, a)
+			}
+			a = charactersOf(c, a)
 		case s.sort != nil:
 			a = s.sort.sort(c, f, a)
 			for _, st := range s.stages {
@@ -562,10 +566,7 @@ func (p *path) evalTuples(c *run, f *frame, in item) item {
 			a = s.each(c, f, a, false)
 		}
 		if a.len() == 0 && !s.tuple {
-			if p.group != nil { // it may look for variables, and finds none bound
-				f = newFrame(c, p.tuples.layout.size, f)
-			}
-			return p.done(c, f, a)
+			return p.ended(c, f, a)
 		}
 	}
 	var tuples item
@@ -596,6 +597,14 @@ func (p *path) evalTuples(c *run, f *frame, in item) item {
 		out.push(c, t.at)
 	}
 	return p.done(c, f, out.array(sequence))
+}
+
+// ended is done for a path that ends before it has bound a variable.
+func (p *path) ended(c *run, f *frame, a item) item {
+	if p.group != nil { // it may look for variables, and finds none bound
+		f = newFrame(c, p.tuples.layout.size, f)
+	}
+	return p.done(c, f, a)
 }
 
 // start makes a tuple without variables of each item.
