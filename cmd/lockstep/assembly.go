@@ -248,7 +248,7 @@ func (a *assembly) engine(ctx context.Context) (err error) {
 	a.views = a.openViews()
 	a.watched = a.views.Changes()
 	services := service.New(service.Config{
-		Region: a.set.scheme.Region, Partition: a.set.scheme.Partition, Account: a.set.scheme.Account, Others: a.set.scheme.Others,
+		Region: a.set.scheme.Region, Partition: a.set.scheme.Partition, Account: a.set.scheme.Account, Others: a.set.scheme.Others, OwnToo: a.set.onAWS,
 		Clusters: a.policy.TransportWith, Refused: refusedByPolicy, States: a.api, Ended: endOf(a.worker, a.set.scheme),
 	})
 	a.srv.onClose(func(context.Context) error { return services.Close() })

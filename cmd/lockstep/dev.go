@@ -198,7 +198,7 @@ func (f *serverFlags) settings(flags *pflag.FlagSet) (settings, error) {
 		listen: choose("listen", f.listen, cfg.Listen),
 		data:   choose("data", f.data, cfg.Data),
 		scheme: arn.Default, config: f.config, functions: cfg.Functions, models: cfg.Models, gates: cfg.Gates, logs: cfg.Logs,
-		limits: cfg.Limits, throttle: f.throttle || cfg.Throttle && !flags.Changed("throttle"), retention: f.retention, objects: cmp.Or(f.objects, objectsByEnvironment()),
+		limits: cfg.Limits, onAWS: cfg.OnAWS, throttle: f.throttle || cfg.Throttle && !flags.Changed("throttle"), retention: f.retention, objects: cmp.Or(f.objects, objectsByEnvironment()),
 		log:   slog.New(slog.NewTextHandler(os.Stderr, nil)),
 		fatal: endBroken,
 	}

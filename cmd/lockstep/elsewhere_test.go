@@ -32,8 +32,12 @@ type cloud struct {
 }
 
 func openCloud(t *testing.T) *cloud {
+	return openCloudAs(t, arn.Scheme{Partition: "aws", Region: "eu-west-1", Account: "222222222222"})
+}
+
+func openCloudAs(t *testing.T, scheme arn.Scheme) *cloud {
 	t.Helper()
-	c := &cloud{scheme: arn.Scheme{Partition: "aws", Region: "eu-west-1", Account: "222222222222"}, calls: map[string]int{}}
+	c := &cloud{scheme: scheme, calls: map[string]int{}}
 	s := testSettings(t, t.TempDir())
 	s.scheme = c.scheme
 	srv, err := openServer(t.Context(), s)
@@ -130,6 +134,39 @@ func TestMachinesElsewhere(t *testing.T) {
 		"StartExecution by AKTEST for eu-west-1": 3, "DescribeExecution by AKTEST for eu-west-1": 1, "StartSyncExecution by AKTEST for eu-west-1": 1,
 		"StartExecution by SESSION for eu-west-1": 2, "DescribeExecution by SESSION for eu-west-1": 2,
 	}
+	aws.mu.Lock()
+	defer aws.mu.Unlock()
+	if diff := cmp.Diff(want, aws.calls); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Of an account whose machines move one after the other, those that have are called
+// here and the others on AWS, by definitions that nobody has touched.
+func TestMachinesOfOneAccountInTwoPlaces(t *testing.T) {
+	aws := openCloudAs(t, arn.Default)
+	aws.machine(t, "there", "STANDARD", `{"Type":"Pass","Result":"on AWS","End":true}`)
+	aws.machine(t, "both", "STANDARD", `{"Type":"Pass","Result":"on AWS","End":true}`)
+	s := testSettings(t, t.TempDir())
+	s.onAWS = true
+	srv, err := openServer(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { srv.closeSoon(context.Background()) })
+	here := newClient(srv.url)
+	here.createFor(t, "both", "STANDARD", `{"StartAt":"A","States":{"A":{"Type":"Pass","Result":"moved","End":true}}}`)
+	f := func(machine, status, part string) {
+		t.Helper()
+		x := here.end(t, begin(t, here, "calls-"+machine, "states:startExecution.sync:2", `"Parameters":{"StateMachineArn":"`+arn.Default.Machine(machine)+`"}`))
+		if x.Status != status || !strings.Contains(x.Output+x.Error, part) {
+			t.Errorf("%s: %+v", machine, x)
+		}
+	}
+	f("there", "SUCCEEDED", `"Output":"on AWS"`)
+	f("both", "SUCCEEDED", `"Output":"moved"`)
+	f("none", "FAILED", "StepFunctions.StateMachineDoesNotExistException")
+	want := map[string]int{"StartExecution by AKTEST for us-east-1": 2, "DescribeExecution by AKTEST for us-east-1": 1}
 	aws.mu.Lock()
 	defer aws.mu.Unlock()
 	if diff := cmp.Diff(want, aws.calls); diff != "" {

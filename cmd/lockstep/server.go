@@ -52,6 +52,7 @@ type settings struct {
 	mocks     *mock.Config // nil: none
 	limits    config.Limits
 	throttle  bool
+	onAWS     bool           // machines of the own account that are not here are called on AWS
 	retention time.Duration  // of Express executions that have ended
 	egress    *egress.Policy // where state machines may call; nil: what is public
 	objects   string         // where they are, see objects.Open; "": in the data directory

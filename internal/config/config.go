@@ -26,16 +26,17 @@ const maxSize = 1 << 20
 
 // Config is what the file says. Empty fields are those it leaves out.
 type Config struct {
-	Listen    string              `yaml:"listen"`    // host:port
-	Data      string              `yaml:"data"`      // a folder
-	Region    string              `yaml:"region"`    // of ARNs and of calls to AWS
-	Account   string              `yaml:"account"`   // of ARNs: twelve digits
-	Functions map[string]Function `yaml:"functions"` // by name or ARN
-	Models    []Model             `yaml:"models"`    // the first that matches counts
-	Gates     []Gate              `yaml:"gates"`     // all that match count
-	Logs      []Log               `yaml:"logs"`      // the first that matches counts
-	Limits    Limits              `yaml:"limits"`    // of executions
-	Throttle  bool                `yaml:"throttle"`  // calls beyond the rates of AWS
+	Listen    string              `yaml:"listen"`          // host:port
+	Data      string              `yaml:"data"`            // a folder
+	Region    string              `yaml:"region"`          // of ARNs and of calls to AWS
+	Account   string              `yaml:"account"`         // of ARNs: twelve digits
+	Functions map[string]Function `yaml:"functions"`       // by name or ARN
+	Models    []Model             `yaml:"models"`          // the first that matches counts
+	Gates     []Gate              `yaml:"gates"`           // all that match count
+	Logs      []Log               `yaml:"logs"`            // the first that matches counts
+	Limits    Limits              `yaml:"limits"`          // of executions
+	Throttle  bool                `yaml:"throttle"`        // calls beyond the rates of AWS
+	OnAWS     bool                `yaml:"machines_on_aws"` // machines of the server's own account that it does not have are called on AWS
 
 	Egress      Egress       `yaml:"egress"`      // where state machines may call
 	Connections []Connection `yaml:"connections"` // by name; what authorizes these calls
@@ -133,7 +134,7 @@ type Gate struct {
 
 // keys are the fields of each mapping, in the order of messages.
 var (
-	configKeys   = []string{"listen", "data", "region", "account", "functions", "models", "gates", "logs", "limits", "throttle", "egress", "connections", "schedules", "triggers", "notifications"}
+	configKeys   = []string{"listen", "data", "region", "account", "functions", "models", "gates", "logs", "limits", "throttle", "machines_on_aws", "egress", "connections", "schedules", "triggers", "notifications"}
 	limitKeys    = []string{"payload", "history", "spill", "retention", "machines"}
 	functionKeys = []string{"url", "command", "worker", "dir", "handler", "timeout", "memory", "concurrency", "idle", "env", "pass_env", "retries", "retry_delay", "dead_letter"}
 	modelKeys    = []string{"match", "provider", "model", "url", "key_env", "timeout", "script", "rate", "billing"}
@@ -232,6 +233,8 @@ func (r *reader) config(c *Config, n *yaml.Node) {
 			r.limits(v, "limits", limitKeys, &c.Limits)
 		case "throttle":
 			r.flag(v, key, &c.Throttle)
+		case "machines_on_aws":
+			r.flag(v, key, &c.OnAWS)
 		case "egress":
 			r.egress(v, &c.Egress)
 		case "connections":

@@ -105,7 +105,7 @@ func TestMistakes(t *testing.T) {
 	}
 	f("lisen: x\nregoin: y", `line 1: unknown key "lisen" in the configuration; did you mean listen?`,
 		`line 2: unknown key "regoin" in the configuration; did you mean region?`)
-	f("port: 1", `line 1: unknown key "port" in the configuration; there are listen, data, region, account, functions, models, gates, logs, limits, throttle, egress, connections, schedules, triggers, notifications`)
+	f("port: 1", `line 1: unknown key "port" in the configuration; there are listen, data, region, account, functions, models, gates, logs, limits, throttle, machines_on_aws, egress, connections, schedules, triggers, notifications`)
 	f("data: a\ndata: b", `line 2: "data" stands twice in the configuration, first in line 1`)
 	f("- a", `line 1: the configuration must be written as key: value`)
 	f("listen: [1]", `line 1: listen must be a text`)
@@ -181,6 +181,7 @@ func TestWrongLimits(t *testing.T) {
 	f("limits: {history: lots}", `line 1: history must be a number of events such as 100000, not "lots"`)
 	f("limits: {machines: {m: {payloads: 1MiB}}}", `line 1: unknown key "payloads" in the limits of m; did you mean payload?`)
 	f("throttle: often", "line 1: throttle must be true or false")
+	f("machines_on_aws: 1", "line 1: machines_on_aws must be true or false")
 	f("limits: {spill: claims/x}", `line 1: spill must be s3://bucket/prefix or none, not "claims/x"`)
 	f("limits: {machines: {m: {spill: 's3:///x'}}}", `line 1: spill must be s3://bucket/prefix or none, not "s3:///x"`)
 	f("limits: {retention: 59m}", "line 1: retention must be an hour (1h) at least, not 59m")

@@ -52,8 +52,9 @@ var (
 	isAccount = regexp.MustCompile(`^[0-9]{12}$`)
 )
 
-// foreign is the region in an ARN of another account or region than the
-// server's own, "" for any other text. An ARN of another partition is none: no
+// foreign is the region in an ARN that may be elsewhere: of another account or
+// region than the server's own, or of these where that is wanted; "" for any other
+// text. An ARN of another partition is none: no
 // credentials hold in two of them, so nobody could be asked about it.
 func (s *Services) foreign(arn string) string {
 	f := strings.SplitN(arn, ":", 7)
@@ -61,7 +62,7 @@ func (s *Services) foreign(arn string) string {
 		return ""
 	}
 	region, account := f[3], f[4]
-	if s.account == "" || s.region == "" || region == s.region && account == s.account || !isRegion.MatchString(region) || !isAccount.MatchString(account) {
+	if s.account == "" || s.region == "" || region == s.region && account == s.account && !s.ownToo || !isRegion.MatchString(region) || !isAccount.MatchString(account) {
 		return ""
 	}
 	return region

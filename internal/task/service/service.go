@@ -39,6 +39,9 @@ type Config struct {
 	// has not, is asked of Step Functions there; without an Account and a Region
 	// nothing is.
 	Partition, Account string
+	// OwnToo says the same of its own Account and Region: some machines of an
+	// account are here, and others on AWS.
+	OwnToo bool
 	// Others says that States serves other accounts too: it takes the account of an
 	// unsigned request from its Authorization.
 	Others bool
@@ -61,6 +64,7 @@ type Services struct {
 	partition string
 	account   string
 	others    bool
+	ownToo    bool
 	transport http.RoundTripper
 	reach     func(*tls.Config) http.RoundTripper
 	refused   func(error) string
@@ -86,7 +90,7 @@ func New(c Config) *Services {
 		c.Refused = func(error) string { return "" }
 	}
 	return &Services{
-		region: c.Region, partition: c.Partition, account: c.Account, others: c.Others, transport: c.Transport, reach: c.Clusters, refused: c.Refused, ended: c.Ended,
+		region: c.Region, partition: c.Partition, account: c.Account, others: c.Others, ownToo: c.OwnToo, transport: c.Transport, reach: c.Clusters, refused: c.Refused, ended: c.Ended,
 		clients: map[string]*awscall.Client{"sfn": awscall.NewLocal(c.States)}, regions: map[string]*awscall.Client{}, nextAsk: map[string]time.Time{},
 		clusters: map[string]*http.Client{},
 	}
