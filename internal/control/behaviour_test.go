@@ -107,6 +107,22 @@ func TestReviews(t *testing.T) {
 		f("rob", 0)
 		f("ann", 1)
 	})
+	t.Run("passed on by one of a role", func(t *testing.T) {
+		w, r := submitted(control.NewTask{Reviewers: []control.Party{"role:reviewer"}})
+		f := func(who string, want int) {
+			t.Helper()
+			if got := w.inbox(who); len(got) != want {
+				t.Errorf("%s has %d reviews, want %d", who, len(got), want)
+			}
+		}
+		f("rob", 1)
+		ok[*control.Review](w)(w.Delegate(ctx, w.as("rob"), r.ID, "ann"))
+		f("rob", 0)
+		f("ann", 1)
+		ok[*control.Review](w)(w.Delegate(ctx, w.as("ann"), r.ID, "rob"))
+		f("rob", 1)
+		f("ann", 0)
+	})
 	t.Run("nobody decides", func(t *testing.T) {
 		for expiry, want := range map[control.OnExpiry]control.State{control.Escalate: control.InReview, control.RejectOnTime: control.Failed, control.ApproveOnTime: control.Done} {
 			w := newWorld(t, memory.New(), control.Config{}, control.Policies{ReviewDue: 2 * time.Hour, OnExpiry: expiry})

@@ -486,8 +486,23 @@ type Waiting struct {
 	Behind int     `json:"behind"` // tasks that wait for this one
 }
 
-// ReviewInbox lists the pending reviews that the caller is asked to decide:
-// overdue first, then by how much waits behind them, then the oldest.
+// passedOn reports whether a party has passed a review on to another who is
+// still asked. It may be asked itself all the same, by a role that it has.
+func (r *Review) passedOn(by Party, asked []Party) bool {
+	for _, d := range slices.Backward(r.Delegations) {
+		if d.To == by {
+			return false
+		}
+		if d.From == by {
+			return slices.Contains(asked, d.To)
+		}
+	}
+	return false
+}
+
+// ReviewInbox lists the pending reviews that the caller is asked to decide and
+// has neither snoozed nor passed on: overdue first, then by how much waits
+// behind them, then the oldest.
 func (b *Board) ReviewInbox(ctx context.Context, c Call, page Page) (inbox []Waiting, next string, err error) {
 	x := b.view(ctx, c)
 	all, err := list[Review](x, "open/"+x.Workspace+"/", many)
@@ -499,7 +514,7 @@ func (b *Board) ReviewInbox(ctx context.Context, c Call, page Page) (inbox []Wai
 		if err != nil {
 			return nil, "", err
 		}
-		if !slices.Contains(who, x.By) || r.Snoozed[x.By.id()].After(x.At) {
+		if !slices.Contains(who, x.By) || r.Snoozed[x.By.id()].After(x.At) || r.passedOn(x.By, who) {
 			continue
 		}
 		w := Waiting{Review: r}

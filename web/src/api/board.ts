@@ -129,6 +129,7 @@ export interface Review {
   output?: unknown;
   summary?: string;
   verdicts?: Verdict[];
+  delegations?: { from: Party; to: Party; at: string }[];
   due_at?: string;
   escalated?: boolean;
   decided_at?: string;

@@ -46,7 +46,8 @@ export const theme = createTheme({
     Switch: { defaultProps: { size: 'xs' }, styles: { label: { fontSize: '13px' }, description: { fontSize: '12px' } } },
     SegmentedControl: { defaultProps: { size: 'xs' } },
     Tooltip: { defaultProps: { openDelay: 350, transitionProps: { duration: 100 }, withArrow: false } },
-    Menu: { defaultProps: { shadow: 'md', transitionProps: { duration: 80 } } },
+    // Its placeholder for the focus is nothing that may be in a menu; without it the first item has the focus.
+    Menu: { defaultProps: { shadow: 'md', transitionProps: { duration: 80 }, withInitialFocusPlaceholder: false } },
     // A dialog's head is no banner of the page.
     Modal: { defaultProps: { centered: true, transitionProps: { duration: 120 }, attributes: { header: { role: 'presentation' } } } },
     Drawer: { defaultProps: { attributes: { header: { role: 'presentation' } } } },

@@ -9,7 +9,7 @@ export function AgentAvatar({ name, status, person, size = 24 }: { name: string;
   return (
     <Tooltip label={text}>
       <span className={css.avatar} data-person={person || undefined} data-hue={hue(name)} style={{ width: size, height: size, fontSize: Math.max(10, size * 0.42) }} role="img" aria-label={text}>
-        {initials(name)}
+        {initials(name).slice(0, size < 20 ? 1 : 2)}
         {status && <span className={css.dot} data-meaning={meaningOf(status)} />}
       </span>
     </Tooltip>

@@ -13,6 +13,8 @@ export interface JsonEditorProps {
   /** A CSS height; by default it grows with its text, within bounds. */
   height?: string;
   hint?: string;
+  /** Takes the focus when it is there, in a dialog too. */
+  autoFocus?: boolean;
   /** More of CodeMirror, as it is when the editor is made. */
   extensions?: (editor: typeof import('./lazy/editor.ts')) => Extension[];
   /** Hands out the editor, for commands such as "go to line". */
@@ -20,7 +22,7 @@ export interface JsonEditorProps {
 }
 
 /** An editor for JSON. Its code is fetched when it is first shown. */
-export function JsonEditor({ value, onChange, label, plain, readOnly, height, hint = '', extensions, onReady }: JsonEditorProps) {
+export function JsonEditor({ value, onChange, label, plain, readOnly, height, hint = '', autoFocus, extensions, onReady }: JsonEditorProps) {
   const parent = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | null>(null);
   const [editor, setEditor] = useState<typeof import('./lazy/editor.ts') | null>(null);
@@ -41,7 +43,7 @@ export function JsonEditor({ value, onChange, label, plain, readOnly, height, hi
         readOnly: readOnly ?? onChange === undefined,
         hint,
         onChange: (text) => latest.current.onChange?.(text),
-        more: extensions?.(loaded) ?? [],
+        more: [...(autoFocus ? [loaded.EditorView.contentAttributes.of({ 'data-autofocus': 'true' })] : []), ...(extensions?.(loaded) ?? [])],
       });
       setEditor(loaded);
       onReady?.(view.current, loaded);
@@ -57,6 +59,10 @@ export function JsonEditor({ value, onChange, label, plain, readOnly, height, hi
   useEffect(() => {
     if (view.current && editor) editor.replaceText(view.current, value);
   }, [value, editor]);
+
+  useEffect(() => {
+    if (editor && autoFocus) view.current?.focus();
+  }, [editor, autoFocus]);
 
   return (
     <div className={css.editor} data-fixed={height ? true : undefined} style={height ? { height } : undefined}>

@@ -111,20 +111,35 @@ function TextForm({ label, lead, ok, required, danger, close, onSend }: { label:
   );
 }
 
+interface PeopleSelectProps {
+  label: string;
+  description?: string;
+  value: string | null;
+  onChange: (party: string | null, name: string) => void;
+  /** The id of a project: agents of others are left out. */
+  agentsOf?: string | undefined;
+  /** Leaves out whom it says no to. */
+  only?: (party: string, person: boolean) => boolean;
+  /** What is said when nobody is left. */
+  none?: string;
+  autoFocus?: boolean;
+}
+
 /** Agents and people to choose from. */
-export function PeopleSelect({ label, value, onChange, agentsOf, autoFocus }: { label: string; value: string | null; onChange: (party: string | null, name: string) => void; agentsOf?: string | undefined; autoFocus?: boolean }) {
+export function PeopleSelect({ label, description, value, onChange, agentsOf, only, none, autoFocus }: PeopleSelectProps) {
   const people = usePeople();
-  const fits = people.all.filter((p) => p.person || !agentsOf || people.agents.some((a) => `agent:${a.id}` === p.party && a.projects.includes(agentsOf)));
+  const fits = people.all.filter((p) => (only?.(p.party, p.person) ?? true) && (p.person || !agentsOf || people.agents.some((a) => `agent:${a.id}` === p.party && a.projects.includes(agentsOf))));
   return (
     <Select
       label={label}
+      {...(description ? { description } : {})}
       placeholder={s.form.toSomebody}
       searchable
       {...(autoFocus ? { 'data-autofocus': true } : {})}
       data={fits.map((p) => ({ value: p.party, label: p.name === p.slug ? `@${p.slug}` : `${p.name} (@${p.slug})` }))}
       value={value}
       onChange={(v) => onChange(v, people.of(v ?? '').name)}
-      nothingFoundMessage={common.none}
+      nothingFoundMessage={fits.length === 0 ? (none ?? common.none) : common.none}
     />
   );
 }

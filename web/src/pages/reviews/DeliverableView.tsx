@@ -1,7 +1,7 @@
 import { Button, NumberInput, Popover, SegmentedControl, Slider } from '@mantine/core';
 import { IconDownload, IconExternalLink, IconFile, IconMessagePlus } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
-import { useState, type ReactNode } from 'react';
+import { useState, type PointerEvent, type ReactNode } from 'react';
 import { contentPath, type Deliverable } from '../../api/board.ts';
 import { ApiError } from '../../api/http.ts';
 import { DiffView, ErrorState, formatBytes, JsonView, Markdown } from '../../kit/index.ts';
@@ -56,7 +56,8 @@ function dataUrl(type: string, bytes: Uint8Array): string {
   return `data:${type};base64,${btoa(text)}`;
 }
 
-const pretty = (text: string) => {
+/** JSON on lines of its own; what is none stays as it is. */
+export const pretty = (text: string) => {
   try {
     return JSON.stringify(JSON.parse(text), null, 2);
   } catch {
@@ -194,18 +195,27 @@ function WebAddress({ url }: { url: string }) {
 function Picture({ src, before, name }: { src: string; before: string | undefined; name: string }) {
   const [share, setShare] = useState(50);
   if (!before) return <div className={css.picture}><img src={src} alt={name} /></div>;
+  // On the picture the divider goes where the pointer is; the slider is the way by keyboard.
+  const follow = (e: PointerEvent<HTMLElement>) => {
+    const box = e.currentTarget.getBoundingClientRect();
+    setShare(Math.round(Math.max(0, Math.min(100, ((e.clientX - box.left) / box.width) * 100))));
+  };
   return (
     <div>
       <div className={css.picture}>
-        <div className={css.stack}>
-          <img src={src} alt={s.after(name)} />
-          <img src={before} alt={s.before(name)} className={css.above} style={{ clipPath: `inset(0 ${100 - share}% 0 0)` }} />
-          <span className={css.split} style={{ left: `${share}%` }} />
+        <div
+          className={css.stack}
+          onPointerDown={(e) => { e.preventDefault(); e.currentTarget.setPointerCapture(e.pointerId); follow(e); }}
+          onPointerMove={(e) => { if (e.currentTarget.hasPointerCapture(e.pointerId)) follow(e); }}
+        >
+          <img src={src} alt={s.after(name)} draggable={false} />
+          <img src={before} alt={s.before(name)} draggable={false} className={css.above} style={{ clipPath: `inset(0 ${100 - share}% 0 0)` }} />
+          <span className={css.split} aria-hidden="true" style={{ left: `${share}%` }} />
         </div>
       </div>
       <div className={css.slider}>
         <span className="dim">{s.earlier}</span>
-        <Slider flex={1} value={share} onChange={setShare} label={null} thumbLabel={s.compare} />
+        <Slider flex={1} value={share} onChange={setShare} label={null} thumbLabel={s.compare} thumbValueText={s.share(share)} />
         <span className="dim">{s.present}</span>
       </div>
     </div>

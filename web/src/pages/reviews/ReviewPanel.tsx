@@ -1,23 +1,25 @@
 import { ActionIcon, Button, Checkbox, Menu, Modal, Select, Textarea } from '@mantine/core';
-import { notifications } from '@mantine/notifications';
 import { IconDotsVertical } from '@tabler/icons-react';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import { useMemo, useRef, useState, type ReactNode } from 'react';
-import { act, costOf, costsQuery, projectsQuery, taskQuery, usePeople, type Comment, type Deliverable, type Review, type TaskView } from '../../api/board.ts';
+import { useMemo, useRef, useState, type FormEvent, type ReactNode } from 'react';
+import { act, costOf, costsQuery, projectsQuery, taskQuery, useMe, usePeople, type Comment, type Deliverable, type Review, type TaskView } from '../../api/board.ts';
 import { decide, delegate, reviewQuery, snooze, type Decision, type ReviewDetail } from '../../api/reviews.ts';
 import { useShortcuts } from '../../app/keys.ts';
-import { AgentAvatar, DiffView, ErrorState, JsonEditor, JsonView, Markdown, MentionInput, Money, StatusBadge, statusText, TimeAgo } from '../../kit/index.ts';
+import { AgentAvatar, DiffView, ErrorState, JsonEditor, JsonView, Kbd, Markdown, MentionInput, Money, StatusBadge, statusText, TimeAgo } from '../../kit/index.ts';
 import { common, reviews as s } from '../../strings/index.ts';
-import { DeliverableView, shapeOf } from './DeliverableView.tsx';
+import { DeliverableView, pretty, shapeOf } from './DeliverableView.tsx';
 import { PeopleSelect } from '../board/Dialogs.tsx';
 import css from './Reviews.module.css';
+
+/** Says what was done, and how to take it back where that can be. */
+type Done = (text: string, undo?: () => Promise<unknown>) => void;
 
 interface PanelProps {
   id: string;
   narrow: boolean;
   /** A verdict was taken, or the review is gone from this inbox. */
-  onDone: (text: string) => void;
+  onDone: Done;
   back: ReactNode;
 }
 
@@ -32,7 +34,7 @@ export function ReviewPanel({ id, onDone, narrow }: PanelProps) {
   return <Loaded r={review.data} v={task.data} onDone={onDone} narrow={narrow} />;
 }
 
-function Loaded({ r, v, onDone, narrow }: { r: ReviewDetail; v: TaskView | undefined; onDone: (text: string) => void; narrow: boolean }) {
+function Loaded({ r, v, onDone, narrow }: { r: ReviewDetail; v: TaskView | undefined; onDone: Done; narrow: boolean }) {
   const client = useQueryClient();
   const people = usePeople();
   const costs = useQuery(costsQuery).data;
@@ -41,7 +43,9 @@ function Loaded({ r, v, onDone, narrow }: { r: ReviewDetail; v: TaskView | undef
   const [problem, setProblem] = useState('');
   const [busy, setBusy] = useState('');
   const [dialog, setDialog] = useState<'reject' | 'delegate' | null>(null);
-  const [editing, setEditing] = useState<{ what: string; text: string } | null>(null);
+  // Which text is in the editor, and what was typed into each, by what it is of.
+  const [editing, setEditing] = useState<{ what: string; texts: Readonly<Record<string, string>> } | null>(null);
+  const [refused, setRefused] = useState<unknown>(null);
   const [error, setError] = useState<unknown>(null);
   const panel = useRef<HTMLDivElement>(null);
   const field = useRef<HTMLTextAreaElement>(null);
@@ -63,6 +67,7 @@ function Loaded({ r, v, onDone, narrow }: { r: ReviewDetail; v: TaskView | undef
     if ((verdict === 'answer' || verdict === 'respond') && chosen === '' && more.response === undefined) return need(s.answerNeeded);
     setBusy(verdict);
     setError(null);
+    setRefused(null);
     try {
       const decided = await decide(r.id, { verdict, ...(chosen ? { comment: chosen } : {}), ...more }, r.version);
       setDialog(null);
@@ -72,7 +77,9 @@ function Loaded({ r, v, onDone, narrow }: { r: ReviewDetail; v: TaskView | undef
       onDone(text);
     } catch (err) {
       setDialog(null);
-      setError(err);
+      // What was refused is said where it was asked for: the edit is still there.
+      if (editing) setRefused(err);
+      else setError(err);
       void client.invalidateQueries({ queryKey: ['review', r.id] });
     } finally {
       setBusy('');
@@ -84,33 +91,43 @@ function Loaded({ r, v, onDone, narrow }: { r: ReviewDetail; v: TaskView | undef
     field.current?.focus();
   };
   const yes = can('approve') ? 'approve' : can('accept') ? 'accept' : '';
-  const beginEdit = (what?: string) => {
-    const d = what ? pinned.find((p) => p.id === what) : undefined;
-    const target = d ?? editable[0];
-    if (can('edit')) setEditing({ what: 'output', text: JSON.stringify(r.payload ?? null, null, 2) });
-    else if (target === 'output' || what === 'output') setEditing({ what: 'output', text: JSON.stringify(r.output ?? r.payload ?? null, null, 2) });
-    else if (target) setEditing({ what: target.id, text: target.content ?? '' });
-  };
   const canEdit = can('edit') || (can('approve') && r.kind === 'deliverable' && editable.length > 0);
+  const whole = (can('edit') ? r.payload : (r.output ?? r.payload)) ?? null;
+  const original = (what: string) => {
+    const d = pinned.find((p) => p.id === what);
+    if (!d) return JSON.stringify(whole, null, 2);
+    return d.kind === 'json' ? pretty(d.content ?? '') : (d.content ?? '');
+  };
+  const beginEdit = () => {
+    const first = can('edit') ? 'output' : editable[0];
+    if (!first) return;
+    setRefused(null);
+    setEditing({ what: first === 'output' ? 'output' : first.id, texts: {} });
+  };
+  const edited = editing ? Object.entries(editing.texts).filter(([what, text]) => text !== original(what)) : [];
   const saveEdit = () => {
-    if (!editing) return;
-    if (editing.what === 'output') {
-      let value: unknown;
-      try {
-        value = JSON.parse(editing.text);
-      } catch {
-        setError(new Error(s.notJson));
-        return;
+    if (edited.length === 0) return;
+    let output: unknown;
+    const deliverables: NonNullable<NonNullable<Decision['edited']>['deliverables']> = [];
+    for (const [what, text] of edited) {
+      const d = pinned.find((p) => p.id === what);
+      if (!d || d.kind === 'json') {
+        try {
+          const value: unknown = JSON.parse(text);
+          if (!d) output = value;
+        } catch {
+          setRefused(new Error(s.notJson(d?.title ?? s.output)));
+          return;
+        }
       }
-      void (can('edit') ? send('edit', { response: value }) : send('approve', { edited: { output: value } }));
-      return;
+      if (d) deliverables.push({ kind: d.kind, title: d.title, series: d.series, content: text, ...(d.media_type ? { media_type: d.media_type } : {}) });
     }
-    const d = pinned.find((p) => p.id === editing.what);
-    if (d) void send('approve', { edited: { deliverables: [{ kind: d.kind, title: d.title, series: d.series, content: editing.text, ...(d.media_type ? { media_type: d.media_type } : {}) }] } });
+    if (can('edit')) void send('edit', { response: output });
+    else void send('approve', { edited: { ...(output === undefined ? {} : { output }), ...(deliverables.length > 0 ? { deliverables } : {}) } });
   };
   const answer = can('answer') ? 'answer' : can('respond') ? 'respond' : '';
   const sleep = (ms: number) =>
-    void snooze(r.id, new Date(Date.now() + ms)).then(() => onDone(s.done.snoozed(r.title)), (err: unknown) => setError(err));
+    void snooze(r.id, new Date(Date.now() + ms)).then(() => onDone(s.done.snoozed(r.title), () => snooze(r.id, new Date(0))), (err: unknown) => setError(err));
   const change = (by: number) => {
     const all = [...(panel.current?.querySelectorAll<HTMLElement>('[data-change]') ?? [])];
     const top = (panel.current?.getBoundingClientRect().top ?? 0) + 60;
@@ -123,6 +140,7 @@ function Loaded({ r, v, onDone, narrow }: { r: ReviewDetail; v: TaskView | undef
     ...(can('changes_requested') ? [{ keys: 'r', label: s.keys.changes, group: s.keys.group, run: () => (comment.trim() ? void send('changes_requested') : need('')) }] : []),
     ...(canEdit ? [{ keys: 'e', label: s.keys.edit, group: s.keys.group, run: () => beginEdit() }] : []),
     ...(answer ? [{ keys: 'w', label: s.keys.answer, group: s.keys.group, run: () => field.current?.focus() }] : []),
+    ...(allowed.length > 0 ? [{ keys: 'd', label: s.keys.delegate, group: s.keys.group, run: () => setDialog('delegate') }] : []),
     ...(pending ? [{ keys: 's', label: s.keys.snooze, group: s.keys.group, run: () => sleep(3_600_000) }] : []),
     { keys: 'n', label: s.keys.nextChange, group: s.keys.group, run: () => change(1) },
     { keys: 'p', label: s.keys.previousChange, group: s.keys.group, run: () => change(-1) },
@@ -144,6 +162,7 @@ function Loaded({ r, v, onDone, narrow }: { r: ReviewDetail; v: TaskView | undef
             {cost && <span>{s.cost} <Money nano={cost.nano} included={cost.included} /></span>}
             {r.behind > 0 && <span>{s.behind(r.behind)}</span>}
             {r.required_approvals > 1 && <span>{s.required(r.required_approvals)}</span>}
+            {r.delegations?.at(-1) && <span>{s.passedOn(people.of(r.delegations.at(-1)!.from).name, people.of(r.delegations.at(-1)!.to).name)}</span>}
             {r.source && <span>{s.fromState} <Link to={`/executions/${encodeURIComponent(r.source.execution)}`}>{r.source.state}</Link></span>}
             {v?.task.source && <span>{s.fromState} <Link to={`/executions/${encodeURIComponent(v.task.source.execution)}`}>{v.task.source.state}</Link></span>}
           </div>
@@ -232,16 +251,44 @@ function Loaded({ r, v, onDone, narrow }: { r: ReviewDetail; v: TaskView | undef
         </div>
       </Modal>
       <DelegateDialog open={dialog === 'delegate'} r={r} close={() => setDialog(null)} onDone={onDone} />
-      <Modal opened={editing !== null} onClose={() => setEditing(null)} size="xl" title={canEdit && can('edit') ? s.verdicts.edit : s.editApprove} closeButtonProps={{ 'aria-label': common.close }}>
+      {/* Escape is the way out of the editor, so it does not take away what was typed. */}
+      <Modal opened={editing !== null} onClose={() => setEditing(null)} size="xl" title={can('edit') ? s.verdicts.edit : s.editApprove} closeButtonProps={{ 'aria-label': common.close }} closeOnEscape={edited.length === 0} closeOnClickOutside={edited.length === 0}>
         {editing && (
-          <div className={css.editing}>
+          <div
+            className={css.editing}
+            onKeyDownCapture={(e) => {
+              if (e.key !== 'Enter' || !(e.ctrlKey || e.metaKey)) return;
+              e.preventDefault();
+              e.stopPropagation();
+              saveEdit();
+            }}
+          >
             {editable.length > 1 && !can('edit') && (
-              <Select label={s.editWhat} value={editing.what} allowDeselect={false} onChange={(w) => w && beginEdit(w)} data={editable.map((d) => (d === 'output' ? { value: 'output', label: s.output } : { value: d.id, label: d.title }))} />
+              <Select
+                label={s.editWhat}
+                value={editing.what}
+                allowDeselect={false}
+                onChange={(what) => what && setEditing({ ...editing, what })}
+                data={editable.map((d) => {
+                  const [value, label] = d === 'output' ? ['output', s.output] : [d.id, d.title];
+                  return { value, label: edited.some(([what]) => what === value) ? s.edited(label) : label };
+                })}
+              />
             )}
-            <JsonEditor key={editing.what} label={s.editing(pinned.find((d) => d.id === editing.what)?.title ?? s.output)} value={editing.text} onChange={(text) => setEditing({ ...editing, text })} height="46vh" plain={editing.what !== 'output' && pinned.find((d) => d.id === editing.what)?.kind !== 'json'} />
+            {refused !== null && <ErrorState error={refused} title={s.failed} />}
+            <JsonEditor
+              key={editing.what}
+              label={s.editing(pinned.find((d) => d.id === editing.what)?.title ?? (can('edit') ? s.payload : s.output))}
+              value={editing.texts[editing.what] ?? original(editing.what)}
+              onChange={(text) => setEditing((old) => old && { ...old, texts: { ...old.texts, [old.what]: text } })}
+              autoFocus
+              height="46vh"
+              plain={editing.what !== 'output' && pinned.find((d) => d.id === editing.what)?.kind !== 'json'}
+            />
             <div className={css.modalActions}>
+              <span className={`dim ${css.editHint}`}>{edited.length === 0 ? s.nothingEdited : <><Kbd keys="Ctrl Enter" /> {s.editKey}</>}</span>
               <Button variant="default" onClick={() => setEditing(null)}>{common.cancel}</Button>
-              <Button loading={busy !== ''} onClick={saveEdit}>{can('edit') ? s.verdicts.edit : s.saveApprove}</Button>
+              <Button loading={busy !== ''} disabled={edited.length === 0} onClick={saveEdit}>{can('edit') ? s.verdicts.edit : s.saveApprove}</Button>
             </div>
           </div>
         )}
@@ -257,23 +304,41 @@ function tomorrow(): number {
   return d.getTime();
 }
 
-function DelegateDialog({ open, r, close, onDone }: { open: boolean; r: Review; close: () => void; onDone: (text: string) => void }) {
-  const [to, setTo] = useState<{ party: string; name: string } | null>(null);
-  const send = () =>
-    to && void delegate(r.id, to.party).then(
-      () => { close(); onDone(s.done.delegated(r.title, to.name)); },
-      (err: unknown) => notifications.show({ color: 'red', title: s.delegateTitle, message: err instanceof Error ? err.message : String(err) }),
-    );
+function DelegateDialog({ open, r, close, onDone }: { open: boolean; r: Review; close: () => void; onDone: Done }) {
   return (
     <Modal opened={open} onClose={close} title={s.delegateTitle} closeButtonProps={{ 'aria-label': common.close }}>
-      <div className={css.editing}>
-        <PeopleSelect label={s.delegateTo} value={to?.party ?? null} onChange={(party, name) => setTo(party ? { party, name } : null)} agentsOf={r.project} autoFocus />
-        <div className={css.modalActions}>
-          <Button variant="default" onClick={close}>{common.cancel}</Button>
-          <Button disabled={!to} onClick={send}>{s.delegateTitle}</Button>
-        </div>
-      </div>
+      <DelegateForm r={r} close={close} onDone={onDone} />
     </Modal>
+  );
+}
+
+function DelegateForm({ r, close, onDone }: { r: Review; close: () => void; onDone: Done }) {
+  const me = useMe();
+  const people = usePeople();
+  const [to, setTo] = useState<{ party: string; name: string } | null>(null);
+  const [error, setError] = useState<unknown>(null);
+  const [busy, setBusy] = useState(false);
+  // An agent decides as a lead, and never about its own work.
+  const leads = new Set(people.agents.filter((a) => a.role === 'lead').map((a) => `agent:${a.id}`));
+  const may = (party: string, person: boolean) => party !== me.party && party !== r.author && (person || leads.has(party));
+  const send = (e: FormEvent) => {
+    e.preventDefault();
+    if (!to) return;
+    setBusy(true);
+    setError(null);
+    delegate(r.id, to.party)
+      .then(() => { close(); onDone(s.done.delegated(r.title, to.name)); }, (err: unknown) => setError(err))
+      .finally(() => setBusy(false));
+  };
+  return (
+    <form className={css.editing} onSubmit={send}>
+      {error !== null && <ErrorState error={error} title={s.delegateFailed} />}
+      <PeopleSelect label={s.delegateTo} value={to?.party ?? null} onChange={(party, name) => setTo(party ? { party, name } : null)} agentsOf={r.project} only={may} none={s.delegateNobody} autoFocus />
+      <div className={css.modalActions}>
+        <Button variant="default" onClick={close}>{common.cancel}</Button>
+        <Button type="submit" disabled={!to} loading={busy}>{s.delegateOk}</Button>
+      </div>
+    </form>
   );
 }
 
@@ -330,7 +395,7 @@ function Pinned({ r, v, pinned, lastRound, writes }: { r: ReviewDetail; v: TaskV
       title={s.deliverables}
       beside={d && versions.length > 0 && (
         <span className={css.compare}>
-          <span className="dim">{s.version(d.number)}, {s.comparedWith}</span>
+          <span className="dim">{s.versionCompared(d.number)}</span>
           <Select
             aria-label={s.comparedWith}
             w={210}

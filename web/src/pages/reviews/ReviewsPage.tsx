@@ -81,13 +81,25 @@ function Inbox({ id, narrow }: { id: string | undefined; narrow: boolean }) {
   ]);
 
   /** After a verdict the next one opens, or the list if there is none. */
-  const onDone = (text: string) => {
+  const onDone = (text: string, undo?: () => Promise<unknown>) => {
     const next = rows[at + 1] ?? rows[at - 1];
     client.setQueryData(inboxQuery.queryKey, (old) => old && { ...old, rows: old.rows.filter((w) => w.review.id !== id) });
     void client.invalidateQueries({ queryKey: ['reviews'] });
     say(`${text}. ${next ? s.done.next : s.done.none}`);
-    notifications.show({ message: text });
+    notifications.show(undo ? { ...undoable(text, undo), autoClose: 8000, withCloseButton: false } : { message: text });
     go(next?.review.id, true);
+  };
+  const undoable = (text: string, undo: () => Promise<unknown>) => {
+    const toast = `done-${id}`;
+    const title = rows[at]?.review.title ?? '';
+    const back = () => {
+      notifications.hide(toast);
+      undo().then(
+        async () => { await client.invalidateQueries({ queryKey: ['reviews'] }); say(s.done.back(title)); go(id); },
+        (err: unknown) => notifications.show({ color: 'red', title: s.undoFailed, message: err instanceof Error ? err.message : String(err) }),
+      );
+    };
+    return { id: toast, message: <span className={css.undo}>{text}<Button variant="default" onClick={back}>{s.undo}</Button></span> };
   };
   const bulk = async () => {
     const ids = [...selected];
