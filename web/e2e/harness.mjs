@@ -46,10 +46,10 @@ export async function startServer(args = [], command = 'dev') {
 }
 
 /** Calls an action of the AWS API. */
-export async function aws(url, action, input) {
+export async function aws(url, action, input, headers = {}) {
   const answer = await fetch(`${url}/`, {
     method: 'POST',
-    headers: { 'Content-Type': 'application/x-amz-json-1.0', 'X-Amz-Target': `AWSStepFunctions.${action}` },
+    headers: { 'Content-Type': 'application/x-amz-json-1.0', 'X-Amz-Target': `AWSStepFunctions.${action}`, ...headers },
     body: JSON.stringify(input),
   });
   const said = await answer.json();
@@ -79,8 +79,13 @@ export async function makeMachine(url, name, definition, more = {}) {
 
 /** Waits until an execution has one of the statuses. */
 export async function untilStatus(url, executionArn, ...statuses) {
+  return untilStatusAs({}, url, executionArn, ...statuses);
+}
+
+/** The same for a caller who says who they are. */
+export async function untilStatusAs(headers, url, executionArn, ...statuses) {
   return until(async () => {
-    const x = await aws(url, 'DescribeExecution', { executionArn });
+    const x = await aws(url, 'DescribeExecution', { executionArn }, headers);
     return statuses.includes(x.status) ? x : undefined;
   }, `${executionArn} is ${statuses.join(' or ')}`);
 }
@@ -132,6 +137,13 @@ export async function openPage(browser, server, { theme = 'light', width = 1440,
   page.problems = problems;
   page.theme = theme;
   return page;
+}
+
+/** Turns a page that is open into another theme, as the system's setting does. */
+export async function inTheme(page, theme) {
+  await page.emulateMedia({ colorScheme: theme });
+  await page.locator(`html[data-mantine-color-scheme=${theme}]`).waitFor({ state: 'attached' });
+  page.theme = theme;
 }
 
 /** What axe finds on a page; [] is what it should be. */

@@ -6,7 +6,7 @@ import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { openPage, shot, startBrowser, startServer, violations } from './harness.mjs';
+import { inTheme, openPage, shot, startBrowser, startServer, violations } from './harness.mjs';
 
 const folder = join(dirname(fileURLToPath(import.meta.url)), 'tests');
 const words = process.argv.slice(2);
@@ -52,6 +52,14 @@ async function runFile({ file, suite, wanted }) {
         async look(page, name) {
           problems.push(...(await violations(page)).map((v) => `axe, ${name} ${page.theme}: ${v}`));
           await shot(page, name);
+        },
+        /** The same in both themes, of a page that is open. */
+        async lookBoth(page, name) {
+          const first = page.theme;
+          await tools.look(page, name);
+          await inTheme(page, first === 'dark' ? 'light' : 'dark');
+          await tools.look(page, name);
+          await inTheme(page, first);
         },
       };
       try {

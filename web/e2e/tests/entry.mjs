@@ -5,7 +5,7 @@ export default {
   tests: [
     {
       name: 'the first owner comes in by the link, signs out, and in again where they wanted to go',
-      async run({ open, look, server }) {
+      async run({ open, look, lookBoth, server }) {
         const link = await server.said(/https?:\/\/\S+\/welcome\?token=\S+/);
         for (const theme of ['dark', 'light']) {
           const page = await open(new URL(link).pathname + new URL(link).search, { theme, mayFailToo: [/\/session$/] });
@@ -20,13 +20,13 @@ export default {
         await page.getByRole('heading', { level: 1, name: 'Agents and workflows, in step' }).waitFor();
         await page.getByRole('status').filter({ hasText: 'Live' }).waitFor();
         await page.getByRole('button', { name: 'You: Ada Lovelace' }).click();
-        await look(page, 'user-menu');
+        await lookBoth(page, 'user-menu');
         await page.getByRole('button', { name: 'Sign out' }).click();
         await page.getByRole('heading', { level: 1, name: 'Sign in' }).waitFor();
 
         await page.goto('/executions?q=status:failed');
         await page.getByRole('heading', { level: 1, name: 'Sign in' }).waitFor();
-        await look(page, 'sign-in');
+        await lookBoth(page, 'sign-in');
         await page.getByRole('textbox', { name: 'User name' }).fill('ada');
         await page.locator('input[name=password]').fill('a long and plain password');
         await page.getByRole('button', { name: 'Sign in' }).click();

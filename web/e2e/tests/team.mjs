@@ -20,7 +20,7 @@ export default {
   tests: [
     {
       name: 'an owner adds a reviewer, who sees what they may and no more',
-      async run({ open, look, server }) {
+      async run({ open, lookBoth, server }) {
         const owner = await welcome(open, await server.said(/https?:\/\/\S+\/welcome\?token=\S+/), async (page) => {
           await page.getByRole('textbox', { name: 'User name' }).fill('ada');
           await page.getByRole('textbox', { name: 'Name that others see' }).fill(hostile);
@@ -46,13 +46,13 @@ export default {
         await form.getByRole('button', { name: 'Add' }).click();
         const dialog = owner.getByRole('dialog', { name: 'A link for rita' });
         const link = (await dialog.getByRole('group', { name: 'Link' }).innerText()).trim();
-        await look(owner, 'settings-link');
+        await lookBoth(owner, 'settings-link');
         await owner.keyboard.press('Escape');
-        await look(owner, 'settings-users');
+        await lookBoth(owner, 'settings-users');
         for (const section of ['sessions', 'webhooks']) {
           await owner.goto(`/settings/${section}`);
           await owner.getByRole('heading', { level: 2 }).first().waitFor();
-          await look(owner, `team-${section}`);
+          await lookBoth(owner, `team-${section}`);
         }
         await owner.goto('/ops?show=audit');
         await owner.getByRole('row', { name: /key\.created/ }).first().waitFor();
@@ -66,14 +66,14 @@ export default {
         const nav = rita.getByRole('navigation', { name: 'Sections of the settings' });
         await nav.getByRole('link', { name: 'Sessions' }).waitFor();
         assert.equal(await nav.getByRole('link', { name: 'Webhooks' }).count(), 0);
-        await look(rita, 'reviewer-settings');
+        await lookBoth(rita, 'reviewer-settings');
         await rita.goto('/settings/users');
         await rita.getByText('Owners of the workspace add and change users.').waitFor();
         assert.equal(await rita.getByRole('button', { name: 'Add a user' }).count(), 0);
         await rita.goto('/agents');
         await rita.getByRole('link', { name: 'Writer' }).waitFor();
         assert.equal(await rita.getByRole('link', { name: 'Connect an agent' }).count(), 0);
-        await look(rita, 'reviewer-agents');
+        await lookBoth(rita, 'reviewer-agents');
         await rita.goto('/agents/writer?tab=settings');
         await rita.getByText('Admins of its project change an agent.').waitFor();
         assert.equal(await rita.getByRole('button', { name: 'Pause' }).count(), 0);

@@ -1,4 +1,5 @@
 import { createTheme, type CSSVariablesResolver, type MantineColorsTuple } from '@mantine/core';
+import { common } from '../strings/index.ts';
 
 // Shade 8 is what filled buttons have in both themes: white on it has 6:1.
 const accent: MantineColorsTuple = [
@@ -48,6 +49,7 @@ export const theme = createTheme({
     Tooltip: { defaultProps: { openDelay: 350, transitionProps: { duration: 100 }, withArrow: false } },
     // Its placeholder for the focus is nothing that may be in a menu; without it the first item has the focus.
     Menu: { defaultProps: { shadow: 'md', transitionProps: { duration: 80 }, withInitialFocusPlaceholder: false } },
+    Notification: { defaultProps: { closeButtonProps: { 'aria-label': common.close } } },
     // A dialog's head is no banner of the page.
     Modal: { defaultProps: { centered: true, transitionProps: { duration: 120 }, attributes: { header: { role: 'presentation' } } } },
     Drawer: { defaultProps: { attributes: { header: { role: 'presentation' } } } },
