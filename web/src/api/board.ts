@@ -15,7 +15,7 @@ export interface Project {
   name: string;
   owner: Party;
   version: number;
-  policies: { wip?: Partial<Record<State, number>>; review_mode?: string };
+  policies: { wip?: Partial<Record<State, number>>; review_mode?: string; approve_handoffs?: boolean };
 }
 
 export interface Gate {
@@ -149,6 +149,32 @@ export interface Comment {
   anchor?: { deliverable: string; line: number };
 }
 
+/** Work that is passed on: this task, or a new one after it. */
+export interface Handoff {
+  id: string;
+  created_at: string;
+  from: Party;
+  to: Party;
+  /** Given instead of an agent: to is one of those that had it. */
+  capability?: string;
+  mode: 'transfer' | 'follow_up';
+  state: 'offered' | 'accepted' | 'declined' | 'expired';
+  summary: string;
+  deliverables?: string[];
+  expires_at?: string;
+  /** The id of the task that a follow-up made. */
+  follow_up?: string;
+}
+
+export interface NewHandoff {
+  to?: Party;
+  capability?: string;
+  mode: Handoff['mode'];
+  summary: string;
+  deliverables?: string[];
+  title?: string;
+}
+
 /** A task with all that belongs to it. */
 export interface TaskView {
   task: Task;
@@ -159,7 +185,7 @@ export interface TaskView {
   deliverables?: Deliverable[];
   reviews?: Review[];
   comments?: Comment[];
-  handoffs?: { id: string; from: Party; to: Party; mode: string; state: string; summary: string }[];
+  handoffs?: Handoff[];
   children?: Task[];
   parent?: { key: string; title: string };
   why?: string[];
@@ -177,6 +203,8 @@ export interface AgentRow {
   name?: string;
   role: string;
   projects: string[];
+  capabilities?: string[];
+  admin?: string;
   status: { label: string; stalled?: boolean };
 }
 
@@ -343,6 +371,9 @@ export const act = {
   depend: (task: string, other: string, until = 'approved') => rest(path(task, `dependencies/${encodeURIComponent(other)}`), { method: 'PUT', body: { until, pass_deliverables: true } }),
   undepend: (task: string, other: string) => rest(path(task, `dependencies/${encodeURIComponent(other)}`), { method: 'DELETE' }),
   comment: (task: string, body: string, anchor?: { deliverable: string; line: number }) => post<Comment>(task, 'comments', anchor ? { body, anchor } : { body }),
+  handOff: (task: string, body: NewHandoff) => post<Handoff>(task, 'handoffs', body),
+  acceptHandoff: (id: string) => rest<Handoff>(`/handoffs/${encodeURIComponent(id)}/accept`, { method: 'POST' }),
+  declineHandoff: (id: string, note: string) => rest<Handoff>(`/handoffs/${encodeURIComponent(id)}/decline`, { method: 'POST', body: { note } }),
   releaseMentions: (comment: string) => rest(`/comments/${comment}/release`, { method: 'POST' }),
   wake: (slug: string, task: string) => rest(`/agents/${slug}/wake`, { method: 'POST', body: { task } }),
   project: (key: string, name: string) => rest<Project>('/projects', { method: 'POST', body: { key, name } }),

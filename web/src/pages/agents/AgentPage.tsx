@@ -90,7 +90,7 @@ function Inside({ agent: a }: { agent: Agent }) {
               <Menu.Target><ActionIcon variant="default" size={30} aria-label={t.more}><IconDots size={16} /></ActionIcon></Menu.Target>
               <Menu.Dropdown>
                 <Menu.Item leftSection={<IconBell size={15} />} onClick={() => void agentActs.wake(a.slug).then(() => notifications.show({ message: t.woken }), (err: Error) => notifications.show({ color: 'red', title: common.failed, message: err.message }))}>{t.wake}</Menu.Item>
-                <Menu.Item color="red" leftSection={<IconTrash size={15} />} onClick={() => setAsked('retire')}>{t.retire}</Menu.Item>
+                <Menu.Item color="var(--ls-failed)" leftSection={<IconTrash size={15} />} onClick={() => setAsked('retire')}>{t.retire}</Menu.Item>
               </Menu.Dropdown>
             </Menu>
           </>

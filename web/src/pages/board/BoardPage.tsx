@@ -15,7 +15,9 @@ import { columnOf, type ColumnId } from './columns.ts';
 import { Dialogs, NewProject } from './Dialogs.tsx';
 import { moveTo, type Move } from './moves.ts';
 import { rankBetween } from './ranks.ts';
+import { canHandOff } from './HandoffForm.tsx';
 import { TaskDrawer } from './TaskDrawer.tsx';
+import { CardMenu } from './TaskMenu.tsx';
 import { useBoard } from './useBoard.ts';
 import { changed } from './search.ts';
 
@@ -216,6 +218,8 @@ function ProjectBoard({ name }: { name: string }) {
       { keys: 'p', label: s.keys.priority, group: group_, run: withCard((t) => (me.edits(t.project, t) ? setAsk({ kind: 'priority', task: t }) : refuse(t, s.refused.right))) },
       { keys: 'd', label: s.keys.depend, group: group_, run: withCard((t) => (me.edits(t.project, t) ? setAsk({ kind: 'depend', task: t }) : refuse(t, s.refused.right))) },
       { keys: 'b', label: s.keys.block, group: group_, run: withCard((t) => (t.state === 'blocked' ? setAsk({ kind: 'unblock', task: t }) : t.state === 'in_progress' && t.assignee === me.party ? setAsk({ kind: 'block', task: t }) : refuse(t, s.refused.notYours))) },
+      { keys: 'h', label: s.keys.handoff, group: group_, run: withCard((t) => (!me.edits(t.project, t) && t.assignee !== me.party ? refuse(t, s.refused.right) : canHandOff(t) ? setAsk({ kind: 'handoff', task: t }) : refuse(t, s.refused.handoffEnded))) },
+      { keys: '.', label: s.keys.menu, group: group_, run: withCard((t) => { const el = document.querySelector(`[data-card="${CSS.escape(t.key)}"] [data-menu]`); if (el) openMenu(t.key, el.getBoundingClientRect()); }) },
       { keys: 'o', label: s.keys.review, group: group_, run: withCard((t) => (t.card?.review ? void navigate({ to: '/reviews/$id', params: { id: t.card.review } }) : refuse(t, s.refused.noReviewPending))) },
     ],
     view === 'board',
@@ -240,6 +244,9 @@ function ProjectBoard({ name }: { name: string }) {
     };
   }, [people, costs]);
 
+  const [menu, setMenu] = useState<{ key: string; at: DOMRect } | null>(null);
+  const openMenu = useCallback((key: string, at: DOMRect) => setMenu({ key, at }), []);
+  const menuOf = menu && board.all.find((r) => r.key === menu.key);
   const openTask = useCallback((key: string) => set({ task: key, tab: undefined }), [set]);
   const title = project ? project.name || project.key : s.allProjects;
   const labels = useMemo(() => [...new Set(board.all.flatMap((t) => t.labels ?? []))].sort(), [board.all]);
@@ -309,7 +316,7 @@ function ProjectBoard({ name }: { name: string }) {
             </EmptyState>
           </div>
         ) : (
-          <Columns board={board} group={group} info={info} open={search.task} judge={judge} onDrop={drop} onOpen={openTask} say={actions.say} projects={projects} people={people} limit={project?.policies.wip ?? {}} filtered={term.length > 0 || board.filtered} />
+          <Columns board={board} group={group} info={info} open={search.task} judge={judge} onDrop={drop} onOpen={openTask} onMenu={openMenu} say={actions.say} projects={projects} people={people} limit={project?.policies.wip ?? {}} filtered={term.length > 0 || board.filtered} />
         )}
         {search.task && (
           <TaskDrawer
@@ -328,6 +335,22 @@ function ProjectBoard({ name }: { name: string }) {
           />
         )}
       </div>
+      {menu && menuOf && (
+        <CardMenu
+          key={menu.key}
+          at={menu.at}
+          t={menuOf}
+          review={menuOf.card?.review}
+          ask={setAsk}
+          actions={actions}
+          judge={judge}
+          onClose={() => {
+            setMenu(null);
+            // Where the choice opened a form, the focus is in that.
+            setTimeout(() => document.activeElement?.closest('[role=dialog]') ?? focusCard(menu.key));
+          }}
+        />
+      )}
       <Dialogs ask={ask} close={() => { const key = ask && ask.kind !== 'create' ? ask.task.key : ''; setAsk(null); if (key) setTimeout(() => focusCard(key), 0); }} actions={actions} project={project?.key ?? ''} />
       <div className="sr-only" role="status" aria-live="polite" aria-label={s.title}>{actions.said}</div>
     </Page>

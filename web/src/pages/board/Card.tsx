@@ -1,6 +1,6 @@
 import { draggable } from '@atlaskit/pragmatic-drag-and-drop/element/adapter';
 import { Tooltip } from '@mantine/core';
-import { IconAlertTriangle, IconArrowsSplit2, IconChevronDown, IconChevronUp, IconChevronsUp, IconLock, IconMessage, IconUser } from '@tabler/icons-react';
+import { IconAlertTriangle, IconArrowsSplit2, IconChevronDown, IconChevronUp, IconChevronsUp, IconDots, IconLock, IconMessage, IconUser } from '@tabler/icons-react';
 import { memo, useEffect, useRef, useSyncExternalStore } from 'react';
 import type { Row, Who } from '../../api/board.ts';
 import { basePath } from '../../app/base.ts';
@@ -15,6 +15,7 @@ export interface CardProps {
   open: boolean;
   onDrag: (task: Row | null) => void;
   onOpen: (key: string) => void;
+  onMenu: (key: string, at: DOMRect) => void;
 }
 
 /**
@@ -22,7 +23,7 @@ export interface CardProps {
  * has the focus. It is no Link of the router: five hundred of those are worked
  * out anew with each change of the address.
  */
-export const Card = memo(function Card({ task: t, who, cost, open, onDrag, onOpen }: CardProps) {
+export const Card = memo(function Card({ task: t, who, cost, open, onDrag, onOpen, onMenu }: CardProps) {
   const element = useRef<HTMLElement>(null);
   const latest = useRef({ t, onDrag });
   latest.current = { t, onDrag };
@@ -45,6 +46,10 @@ export const Card = memo(function Card({ task: t, who, cost, open, onDrag, onOpe
         <PriorityMark priority={t.priority} />
         <span className={css.spacer} />
         <span className={css.age} title={s.card.inColumn}><Age since={t.state_since} /></span>
+        {/* By keyboard the key . opens it: five hundred more stops for Tab help nobody. */}
+        <button type="button" className={css.menu} tabIndex={-1} aria-haspopup="menu" aria-label={s.menu.of(t.key)} data-menu onClick={(e) => onMenu(t.key, e.currentTarget.getBoundingClientRect())}>
+          <IconDots size={15} aria-hidden="true" />
+        </button>
       </div>
       <a
         href={`${basePath.replace(/\/$/, '')}/board/${t.key.slice(0, t.key.lastIndexOf('-'))}?task=${t.key}`}

@@ -26,6 +26,7 @@ interface ColumnsProps {
   judge: (t: Row, to: ColumnId) => Move;
   onDrop: (t: Row, to: ColumnId, index: number, rows: readonly Row[]) => void;
   onOpen: (key: string) => void;
+  onMenu: (key: string, at: DOMRect) => void;
   say: (text: string) => void;
   projects: readonly Project[];
   people: ReturnType<typeof usePeople>;
@@ -34,7 +35,7 @@ interface ColumnsProps {
 }
 
 /** The columns of a board, in groups if that is wanted. */
-export function Columns({ board, group, info, open, judge, onDrop, onOpen, say, projects, people, limit }: ColumnsProps) {
+export function Columns({ board, group, info, open, judge, onDrop, onOpen, onMenu, say, projects, people, limit }: ColumnsProps) {
   const [dragged, setDragged] = useState<Row | null>(null);
   const slow = useDelayed(board.loading);
   const sayOnce = useRef(say);
@@ -58,6 +59,7 @@ export function Columns({ board, group, info, open, judge, onDrop, onOpen, say, 
         verdict={dragged ? judge(dragged, id) : undefined}
         onDrag={onDrag}
         onOpen={onOpen}
+        onMenu={onMenu}
         onDrop={onDrop}
         skeleton={slow && board.loading}
         empty={!board.loading}
@@ -130,13 +132,14 @@ interface CellProps {
   verdict: Move | undefined;
   onDrag: (t: Row | null) => void;
   onOpen: (key: string) => void;
+  onMenu: (key: string, at: DOMRect) => void;
   onDrop: (t: Row, to: ColumnId, index: number, rows: readonly Row[]) => void;
   skeleton: boolean;
   empty: boolean;
   more: ReactNode;
 }
 
-function Cell({ id, group, rows, info, open, dragged, verdict, onDrag, onOpen, onDrop, skeleton, empty, more }: CellProps) {
+function Cell({ id, group, rows, info, open, dragged, verdict, onDrag, onOpen, onMenu, onDrop, skeleton, empty, more }: CellProps) {
   const element = useRef<HTMLDivElement>(null);
   const marker = useRef<HTMLDivElement>(null);
   const [over, setOver] = useState(false);
@@ -193,7 +196,7 @@ function Cell({ id, group, rows, info, open, dragged, verdict, onDrag, onOpen, o
 
   return (
     <div ref={element} className={css.column} data-column={id} data-drop={dragged && !refused ? 'yes' : undefined} data-over={over ? 'yes' : undefined}>
-      <Cards rows={rows} info={info} open={rows.some((r) => r.key === open) ? open : undefined} onDrag={onDrag} onOpen={onOpen} label={group ? `${s.columns[id]}, ${group}` : s.columns[id]} />
+      <Cards rows={rows} info={info} open={rows.some((r) => r.key === open) ? open : undefined} onDrag={onDrag} onOpen={onOpen} onMenu={onMenu} label={group ? `${s.columns[id]}, ${group}` : s.columns[id]} />
       {rows.length === 0 && empty && !group && <div className={css.none}>{s.emptyColumn}</div>}
       {skeleton && <div className={css.skeletons} aria-hidden="true">{[0, 1, 2].map((i) => <Skeleton key={i} height={84} radius={7} />)}</div>}
       {more}
@@ -208,13 +211,13 @@ function Cell({ id, group, rows, info, open, dragged, verdict, onDrag, onOpen, o
 }
 
 /** The cards of a column; not drawn again while one is dragged over it. */
-const Cards = memo(function Cards({ rows, info, open, onDrag, onOpen, label }: { rows: readonly Row[]; info: CardInfo; open: string | undefined; onDrag: (t: Row | null) => void; onOpen: (key: string) => void; label: string }) {
+const Cards = memo(function Cards({ rows, info, open, onDrag, onOpen, onMenu, label }: { rows: readonly Row[]; info: CardInfo; open: string | undefined; onDrag: (t: Row | null) => void; onOpen: (key: string) => void; onMenu: (key: string, at: DOMRect) => void; label: string }) {
   if (rows.length === 0) return null;
   return (
     <ul className={css.list} aria-label={label}>
       {rows.map((t) => (
         <li key={t.id} className={css.item}>
-          <Card task={t} who={info.who(t)} cost={info.cost(t)} open={open === t.key} onDrag={onDrag} onOpen={onOpen} />
+          <Card task={t} who={info.who(t)} cost={info.cost(t)} open={open === t.key} onDrag={onDrag} onOpen={onOpen} onMenu={onMenu} />
         </li>
       ))}
     </ul>

@@ -10,6 +10,7 @@ import { common, board as s } from '../../strings/index.ts';
 import type { Actions, Ask } from './actions.tsx';
 import css from './Board.module.css';
 import { PriorityMark } from './Card.tsx';
+import { HandoffForm } from './HandoffForm.tsx';
 import { changed } from './search.ts';
 
 /** The dialog for whatever is asked. */
@@ -17,10 +18,10 @@ export function Dialogs({ ask, close, actions, project }: { ask: Ask | null; clo
   const titles = ask && ask.kind !== 'create' ? {
     assign: s.form.assign(ask.task.key), submit: s.form.submit(ask.task.key), finish: s.form.finish(ask.task.key), approve: s.form.approve(ask.task.key, ask.task.round),
     changes: s.form.changes(ask.task.key), block: s.form.block(ask.task.key), unblock: s.form.unblock(ask.task.key), priority: s.form.priority(ask.task.key),
-    depend: s.form.depend(ask.task.key), cancel: s.form.cancelTask(ask.task.key),
+    depend: s.form.depend(ask.task.key), cancel: s.form.cancelTask(ask.task.key), handoff: s.form.handoff(ask.task.key),
   }[ask.kind] : s.newTask;
   return (
-    <Modal opened={ask !== null} onClose={close} title={titles} size={ask?.kind === 'create' ? 'lg' : 'md'} closeButtonProps={{ 'aria-label': common.close }} returnFocus={false}>
+    <Modal opened={ask !== null} onClose={close} title={titles} size={ask?.kind === 'create' || ask?.kind === 'handoff' ? 'lg' : 'md'} closeButtonProps={{ 'aria-label': common.close }} returnFocus={false}>
       {ask && <Body key={ask.kind} ask={ask} close={close} actions={actions} project={project} />}
     </Modal>
   );
@@ -68,6 +69,8 @@ function Body({ ask, close, actions, project }: { ask: Ask; close: () => void; a
       );
     case 'block':
       return <BlockForm close={close} onSend={(body) => actions.block(t, body).then(end)} />;
+    case 'handoff':
+      return <HandoffForm task={t} actions={actions} close={close} done={() => end(true)} />;
     case 'depend':
       return <DependForm task={t} actions={actions} />;
   }

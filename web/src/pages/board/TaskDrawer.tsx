@@ -13,11 +13,12 @@ import { board as s, common } from '../../strings/index.ts';
 import { DeliverableView } from '../reviews/DeliverableView.tsx';
 import type { Actions, Ask } from './actions.tsx';
 import { PriorityMark } from './Card.tsx';
-import type { ColumnId } from './columns.ts';
-import { columnOf } from './columns.ts';
+import { columnOf, type ColumnId } from './columns.ts';
 import css from './Drawer.module.css';
+import { Handoffs } from './Handoffs.tsx';
 import type { Move } from './moves.ts';
 import { changed } from './search.ts';
+import { TaskMenuItems } from './TaskMenu.tsx';
 
 interface DrawerProps {
   taskKey: string;
@@ -69,7 +70,12 @@ export function TaskDrawer({ taskKey, row, neighbours, actions, ask, judge, onCl
               <PriorityMark priority={t.priority} words />
               <span className={css.spacer} />
               {reviewOf(v) && <Button component={Link} to={`/reviews/${reviewOf(v)}`} variant="light">{s.drawer.review}</Button>}
-              <TaskMenu t={t} review={reviewOf(v)} me={me} ask={ask} actions={actions} judge={judge} />
+              <Menu position="bottom-end" width={220}>
+                <Menu.Target>
+                  <ActionIcon aria-label={s.menu.open}><IconDotsVertical size={17} /></ActionIcon>
+                </Menu.Target>
+                <Menu.Dropdown><TaskMenuItems t={t} review={reviewOf(v)} ask={ask} actions={actions} judge={judge} /></Menu.Dropdown>
+              </Menu>
             </div>
             <Tabs value={tab} onChange={(value) => void navigate({ to: '.', search: changed({ tab: value === 'overview' ? undefined : (value ?? undefined) }), replace: true })}>
               <Tabs.List>
@@ -100,39 +106,6 @@ export function TaskDrawer({ taskKey, row, neighbours, actions, ask, judge, onCl
 
 function reviewOf(v: TaskView | undefined): string | undefined {
   return v?.reviews?.findLast((r) => r.status === 'pending')?.id;
-}
-
-function TaskMenu({ t, review, me, ask, actions, judge }: { t: Row; review: string | undefined; me: ReturnType<typeof useMe>; ask: (a: Ask) => void; actions: Actions; judge: (t: Row, to: ColumnId) => Move }) {
-  const edits = me.edits(t.project, t);
-  const mine = t.assignee === me.party;
-  const can = (to: ColumnId) => !('refused' in judge(t, to));
-  const ended = t.state === 'done' || t.state === 'failed' || t.state === 'cancelled';
-  const navigate = useNavigate();
-  const item = (label: string, run: () => void, danger?: boolean) => <Menu.Item onClick={run} {...(danger ? { color: 'red' } : {})}>{label}</Menu.Item>;
-  return (
-    <Menu position="bottom-end" width={220}>
-      <Menu.Target>
-        <ActionIcon aria-label={s.menu.open}><IconDotsVertical size={17} /></ActionIcon>
-      </Menu.Target>
-      <Menu.Dropdown>
-        {review && item(s.menu.review, () => void navigate({ to: '/reviews/$id', params: { id: review } }))}
-        {(t.state === 'inbox' || t.state === 'assigned') && can('in_progress') && item(s.menu.claim, () => void actions.claim(t))}
-        {(t.state === 'inbox' || t.state === 'assigned') && edits && item(s.menu.assign, () => ask({ kind: 'assign', task: t }))}
-        {t.state === 'assigned' && edits && item(s.menu.unassign, () => void actions.unassign(t))}
-        {t.state === 'in_progress' && mine && item(s.menu.submit, () => ask({ kind: t.review_mode === 'none' ? 'finish' : 'submit', task: t }))}
-        {t.state === 'in_progress' && mine && item(s.menu.block, () => ask({ kind: 'block', task: t }))}
-        {t.state === 'in_progress' && mine && item(s.menu.release, () => void actions.release(t))}
-        {t.state === 'blocked' && edits && item(s.menu.unblock, () => ask({ kind: 'unblock', task: t }))}
-        {t.state === 'review' && mine && item(s.menu.withdraw, () => void actions.withdraw(t))}
-        {edits && item(s.menu.priority, () => ask({ kind: 'priority', task: t }))}
-        {edits && !ended && item(s.menu.depend, () => ask({ kind: 'depend', task: t }))}
-        {me.writes(t.project) && item(s.menu.subtask, () => ask({ kind: 'create', parent: t.key }))}
-        {ended && edits && item(s.menu.reopen, () => void actions.reopen(t))}
-        {!ended && edits && <Menu.Divider />}
-        {!ended && edits && item(s.menu.cancel, () => ask({ kind: 'cancel', task: t }), true)}
-      </Menu.Dropdown>
-    </Menu>
-  );
 }
 
 function Section({ title, beside, children }: { title: string; beside?: ReactNode; children: ReactNode }) {
@@ -182,6 +155,7 @@ function Overview({ v, t, edits }: { v: TaskView; t: Row; edits: boolean }) {
       <Section title={s.drawer.criteria}>
         {v.task.acceptance_criteria?.length ? <ul className={css.criteria}>{v.task.acceptance_criteria.map((c, i) => <li key={i}>{c}</li>)}</ul> : <p className="dim">{s.drawer.noCriteria}</p>}
       </Section>
+      <Handoffs v={v} />
       <Around taskKey={t.key} id={t.id} />
       {v.children && v.children.length > 0 && (
         <Section title={s.drawer.children}>
@@ -216,7 +190,7 @@ function Why({ v }: { v: TaskView }) {
   );
 }
 
-const sentence = (text: string) => text.charAt(0).toUpperCase() + text.slice(1).trim();
+const sentence = (text: string) => (text.charAt(0).toUpperCase() + text.slice(1)).trim();
 
 function Wake({ slug, name, task }: { slug: string; name: string; task: string }) {
   const [state, setState] = useState<'no' | 'sent' | string>('no');

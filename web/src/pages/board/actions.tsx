@@ -1,7 +1,7 @@
 import { Button } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useCallback, useRef, useState } from 'react';
-import { act, type Party, type Priority, type Row, type Task } from '../../api/board.ts';
+import { act, type NewHandoff, type Party, type Priority, type Row, type Task } from '../../api/board.ts';
 import { decide } from '../../api/reviews.ts';
 import { board as s } from '../../strings/index.ts';
 
@@ -9,7 +9,7 @@ type Undo = () => Promise<unknown>;
 
 /** What a dialog asks before something is done to a task. */
 export type Ask =
-  | { kind: 'assign' | 'submit' | 'finish' | 'approve' | 'changes' | 'block' | 'unblock' | 'priority' | 'depend' | 'cancel'; task: Row; then?: (() => void) | undefined }
+  | { kind: 'assign' | 'submit' | 'finish' | 'approve' | 'changes' | 'block' | 'unblock' | 'priority' | 'depend' | 'cancel' | 'handoff'; task: Row; then?: (() => void) | undefined }
   | { kind: 'create'; parent?: string };
 
 function messageOf(err: unknown): string {
@@ -47,6 +47,8 @@ export interface Actions {
   unblock: (t: Row, note: string) => Promise<boolean>;
   cancel: (t: Row, note: string) => Promise<boolean>;
   reopen: (t: Row) => Promise<boolean>;
+  /** Answers with what was refused; undefined when it is done. */
+  handOff: (t: Row, body: NewHandoff, name: string) => Promise<unknown>;
   order: (t: Row, rank: string) => Promise<boolean>;
   priority: (t: Row, p: Priority) => Promise<boolean>;
   depend: (t: Row, on: string, until: string) => Promise<boolean>;
@@ -102,6 +104,20 @@ export function useActions(merged: (t: Row) => void, refresh: () => void): Actio
     unblock: (t, note) => run(t, s.done.unblock(t.key), () => act.unblock(t.key, note)),
     cancel: (t, note) => run(t, s.done.cancel(t.key), () => act.cancel(t.key, note), () => act.reopen(t.key)),
     reopen: (t) => run(t, s.done.reopen(t.key), () => act.reopen(t.key)),
+    handOff: async (t, body, name) => {
+      try {
+        const h = await act.handOff(t.key, body);
+        const text = h.state === 'offered' ? s.done.offered(t.key, name) : h.mode === 'transfer' ? s.done.handedOff(t.key, name) : s.done.followUp(t.key, name);
+        say(text);
+        toast(text, undefined);
+        return undefined;
+      } catch (err) {
+        say(`${s.failed(t.key)}: ${messageOf(err)}`);
+        return err;
+      } finally {
+        latest.current.refresh();
+      }
+    },
     order: (t, rank) => run(t, s.done.order(t.key), () => act.update(t.key, { rank }), () => act.update(t.key, { rank: t.rank ?? '' })),
     priority: (t, p) => run(t, s.done.priority(t.key, s.card.priority[p]), () => act.update(t.key, { priority: p }), () => act.update(t.key, { priority: t.priority })),
     depend: (t, on, until) => run(t, s.done.depend(t.key, on), () => act.depend(t.key, on, until), () => act.undepend(t.key, on)),

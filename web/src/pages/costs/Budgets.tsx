@@ -67,7 +67,7 @@ export function Budgets() {
                     <Menu.Target><ActionIcon aria-label={`${t.edit} ${b.id}`}><IconDots size={15} /></ActionIcon></Menu.Target>
                     <Menu.Dropdown>
                       <Menu.Item onClick={() => setEditing(b)}>{t.edit}</Menu.Item>
-                      <Menu.Item color="red" onClick={() => setRemoving(b)}>{t.remove}</Menu.Item>
+                      <Menu.Item color="var(--ls-failed)" onClick={() => setRemoving(b)}>{t.remove}</Menu.Item>
                     </Menu.Dropdown>
                   </Menu>
                 ),

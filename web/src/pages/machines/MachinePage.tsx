@@ -66,7 +66,7 @@ export function MachinePage() {
           <Button leftSection={<IconPlayerPlay size={15} />} onClick={() => setStarting(true)}>{t.start}</Button>
           <Menu position="bottom-end">
             <Menu.Target><ActionIcon size={30} aria-label={t.more(name)}><IconDots size={17} /></ActionIcon></Menu.Target>
-            <Menu.Dropdown><Menu.Item color="red" onClick={() => setDeleting(true)}>{t.delete}</Menu.Item></Menu.Dropdown>
+            <Menu.Dropdown><Menu.Item color="var(--ls-failed)" onClick={() => setDeleting(true)}>{t.delete}</Menu.Item></Menu.Dropdown>
           </Menu>
         </>
       }

@@ -87,7 +87,7 @@ export function MachinesPage() {
             <Menu.Target><ActionIcon aria-label={t.more(r.name)}><IconDots size={15} /></ActionIcon></Menu.Target>
             <Menu.Dropdown>
               <Menu.Item onClick={() => duplicate.mutate(r)}>{t.duplicate}</Menu.Item>
-              <Menu.Item color="red" onClick={() => setDeleting(r)}>{t.delete}</Menu.Item>
+              <Menu.Item color="var(--ls-failed)" onClick={() => setDeleting(r)}>{t.delete}</Menu.Item>
             </Menu.Dropdown>
           </Menu>
         </span>

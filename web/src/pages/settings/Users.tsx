@@ -51,7 +51,7 @@ export function Users() {
                     <Menu.Target><ActionIcon aria-label={t.more(p.name)}><IconDots size={15} /></ActionIcon></Menu.Target>
                     <Menu.Dropdown>
                       <Menu.Item onClick={() => void userActs.reset(p.name).then((l) => setLink({ name: p.name, link: l }), failed)}>{t.resetUser}</Menu.Item>
-                      {p.id !== rights.me?.id && <Menu.Item color="red" onClick={() => setRemoving(p)}>{t.removeUser}</Menu.Item>}
+                      {p.id !== rights.me?.id && <Menu.Item color="var(--ls-failed)" onClick={() => setRemoving(p)}>{t.removeUser}</Menu.Item>}
                     </Menu.Dropdown>
                   </Menu>
                 ),

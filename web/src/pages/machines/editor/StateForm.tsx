@@ -54,7 +54,7 @@ export function StateForm({ editor, place, tab, onTab, onSelect, act, attempt, r
           <span className={css.grow} />
           <Menu position="bottom-end">
             <Menu.Target><ActionIcon aria-label={t.actions}><IconDots size={16} /></ActionIcon></Menu.Target>
-            <Menu.Dropdown>{items.map(([what, label]) => <Menu.Item key={what} disabled={editor.broken !== undefined} onClick={() => act(what)} {...(what === 'remove' ? { color: 'red' } : {})}>{label}</Menu.Item>)}</Menu.Dropdown>
+            <Menu.Dropdown>{items.map(([what, label]) => <Menu.Item key={what} disabled={editor.broken !== undefined} onClick={() => act(what)} {...(what === 'remove' ? { color: 'var(--ls-failed)' } : {})}>{label}</Menu.Item>)}</Menu.Dropdown>
           </Menu>
         </div>
       }
