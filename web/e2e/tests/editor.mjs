@@ -146,7 +146,7 @@ export default {
         await page.keyboard.press('Control+Enter');
         await form.getByRole('textbox', { name: 'Input' }).fill('{"a": 1}');
         await page.keyboard.press('Control+Enter');
-        await form.getByText('Goes on to').waitFor();
+        await form.getByText('Next state').waitFor();
         await look(page, 'editor-test');
         // Somebody else publishes meanwhile.
         await aws(server.url, 'UpdateStateMachine', { stateMachineArn: arn, definition: before.replace('"n": 1.50', '"n": 2') });
@@ -161,6 +161,42 @@ export default {
         assert.ok(after.includes('"First": {"Type": "Pass",   "Next": "Second"}'), after);
         assert.ok(after.includes('"n": 1.50'));
         assert.equal(JSON.parse(after).States[`Pause ${hostile}`].Seconds, 5);
+      },
+    },
+    {
+      name: 'the Test tab tests what is being edited, with mocks, steps and cases, and is the page of the same name',
+      async run({ server, open, look, lookBoth }) {
+        await makeMachine(server.url, 'tested', { QueryLanguage: 'JSONata', StartAt: 'Ask', States: { Ask: { Type: 'Task', Resource: 'arn:aws:states:::lambda:invoke', Arguments: { FunctionName: 'f', Payload: '{% $states.input %}' }, Output: '{% $states.result.Payload.n + 1 %}', Next: 'End' }, End: { Type: 'Succeed' } } });
+        const page = await open('/machines/tested/edit?state=Ask&tab=test');
+        const form = page.getByRole('complementary', { name: 'State' });
+        await form.getByRole('textbox', { name: 'Input' }).fill('{"q": 1}');
+        await form.getByRole('group', { name: 'Mock' }).or(form.getByRole('radiogroup', { name: 'Mock' })).getByText('Result').click();
+        await form.getByRole('textbox', { name: 'Mocked result' }).fill('{"Payload": {"n": 41}}');
+        await page.keyboard.press('Control+Enter');
+        await form.getByRole('status').getByText('Next state').waitFor();
+        await form.getByText('42').first().waitFor();
+        await form.getByText('Arguments').first().waitFor();
+        await lookBoth(page, 'editor-test-mock');
+        // What is edited is what is tested, though nobody has published it.
+        await form.getByRole('tab', { name: 'Data' }).click();
+        await form.getByRole('tab', { name: 'Test' }).click();
+        await form.getByText('{"q": 1}').waitFor();
+        await form.getByRole('button', { name: 'Save as case' }).waitFor();
+        await page.keyboard.press('Control+Enter');
+        await form.getByRole('status').getByText('Next state').waitFor();
+        await form.getByRole('button', { name: 'Save as case' }).click();
+        const dialog = page.getByRole('dialog');
+        await dialog.getByRole('textbox').fill('The answer');
+        await page.keyboard.press('Enter');
+        await form.getByRole('button', { name: 'Load The answer' }).waitFor();
+        await page.goto('/machines/tested/test/Ask');
+        await page.getByRole('button', { name: 'Load The answer' }).waitFor();
+        await page.getByText('{"q": 1}').first().waitFor();
+        await page.getByRole('button', { name: 'Run all' }).click();
+        await page.getByText('Passed', { exact: true }).waitFor();
+        const phone = await open('/machines/tested/edit?state=Ask&tab=test', { width: 1024 });
+        await phone.getByRole('complementary', { name: 'State' }).getByRole('textbox', { name: 'Input' }).waitFor();
+        await look(phone, 'editor-test-1024');
       },
     },
     {

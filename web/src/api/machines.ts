@@ -159,29 +159,6 @@ export function diagnosticsQuery(definition: string, type: MachineType, key: str
   });
 }
 
-export interface TestAsked {
-  definition: string;
-  stateName?: string;
-  input?: string;
-  variables?: string;
-  roleArn?: string;
-  inspectionLevel?: 'INFO' | 'DEBUG' | 'TRACE';
-  mock?: { result?: string; errorOutput?: { error?: string; cause?: string }; fieldValidationMode?: 'STRICT' | 'PRESENT' | 'NONE' };
-}
-
-export interface Tested {
-  status: 'SUCCEEDED' | 'FAILED' | 'RETRIABLE' | 'CAUGHT_ERROR';
-  output?: string;
-  error?: string;
-  cause?: string;
-  nextState?: string;
-  inspectionData?: Record<string, unknown>;
-}
-
-export async function testState(asked: TestAsked): Promise<Tested> {
-  return (await aws('TestState', asked)) as Tested;
-}
-
 /** A role that machines get here; this server asks no AWS for it. */
 export const usualRole = 'arn:aws:iam::123456789012:role/lockstep';
 

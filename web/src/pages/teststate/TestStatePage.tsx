@@ -60,7 +60,7 @@ export function TestStatePage() {
       {filled.isError && <ErrorState error={filled.error} />}
       {machines.isSuccess && arn === undefined && <EmptyState title={t.noMachine} />}
       {machine.isSuccess && !state && <EmptyState title={t.noState(wanted)} text={t.noStateText} />}
-      {machine.data && state && !pending && <TestStatePanel key={`${name}/${wanted}`} definition={definition} state={state} machine={name} roleArn={machine.data.roleArn} initial={filled.data ?? undefined} />}
+      {machine.data && state && !pending && <TestStatePanel key={`${name}/${wanted}`} definition={definition} state={state} machine={name} roleArn={machine.data.roleArn} keep={`${name}/${wanted}`} initial={filled.data ?? undefined} />}
     </Page>
   );
 }

@@ -1,7 +1,7 @@
 import { Button, Checkbox, NumberInput, SegmentedControl, Select, Textarea, TextInput } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { IconFlask, IconHistory, IconPlayerPlay } from '@tabler/icons-react';
-import { useEffect, useMemo, useState } from 'react';
+import { useEffect, useMemo, useRef, useState } from 'react';
 import { testState, type TestResult } from '../../api/teststate.ts';
 import { useShortcuts } from '../../app/keys.ts';
 import type { State } from '../../graph/definition.ts';
@@ -9,7 +9,7 @@ import { EmptyState, ErrorState, JsonEditor, JsonView, Kbd, StatusBadge } from '
 import { teststate as t } from '../../strings/teststate.ts';
 import { SavedCases } from './SavedCases.tsx';
 import css from './TestState.module.css';
-import { emptyForm, fault, mayMock, mustMock, requestOf, type Form } from './form.ts';
+import { emptyForm, fault, keepForm, keptForm, mayMock, mustMock, requestOf, type Form } from './form.ts';
 import { stepsOf } from './flow.ts';
 import { StepRow } from './StepRow.tsx';
 import { UseRunDialog, type Filled } from './UseRun.tsx';
@@ -18,19 +18,28 @@ export interface TestStatePanelProps {
   /** The text of the whole definition, as it is now. */
   definition: string;
   state: State;
-  /** The machine's name: its executions lend their data, and cases are kept by it. */
+  /** The machine's name: its executions lend their data, and cases are kept by it. Without one there is neither. */
   machine: string;
   roleArn?: string | undefined;
   /** What the form begins with, such as the data of a visit. */
   initial?: Partial<Form> | undefined;
+  /** What is filled in is kept in this browser under this name, and is there again when somebody comes back. */
+  keep?: string;
   /** One below the other, for a narrow place such as an inspector. */
   narrow?: boolean;
 }
 
 /** Runs one state by itself: what goes in, what came of it, and cases that are kept. */
-export function TestStatePanel({ definition, state, machine, roleArn = '', initial, narrow }: TestStatePanelProps) {
+export function TestStatePanel({ definition, state, machine, roleArn = '', initial, keep, narrow }: TestStatePanelProps) {
   const begin = (): Form => ({ ...emptyForm, roleArn, mock: mustMock(state.type) ? 'result' : 'none', ...(state.type === 'Map' || state.type === 'Parallel' ? { result: '[]' } : {}), ...initial });
-  const [form, setForm] = useState<Form>(begin);
+  const [form, setForm] = useState<Form>(() => {
+    const kept = { ...begin(), ...(keep && !initial ? keptForm(keep) : {}) };
+    // A state may have become one that has to be mocked.
+    return kept.mock === 'none' && mustMock(state.type) ? { ...kept, mock: 'result' } : kept;
+  });
+  useEffect(() => {
+    if (keep) keepForm(keep, form);
+  }, [keep, form]);
   const [busy, setBusy] = useState(false);
   const [done, setDone] = useState<{ result: TestResult; form: Form } | null>(null);
   const [error, setError] = useState<unknown>(null);
@@ -57,6 +66,12 @@ export function TestStatePanel({ definition, state, machine, roleArn = '', initi
   };
   useShortcuts([{ keys: 'Ctrl Enter', label: t.run, group: t.group, run: () => void run(), whileTyping: true }]);
 
+  // Where one is below the other, what came of it is out of sight.
+  const outcome = useRef<HTMLElement>(null);
+  useEffect(() => {
+    if (narrow && (done || error !== null)) outcome.current?.scrollIntoView({ block: 'nearest' });
+  }, [narrow, done, error]);
+
   return (
     <div
       className={css.panel}
@@ -72,14 +87,14 @@ export function TestStatePanel({ definition, state, machine, roleArn = '', initi
       <section className={css.form} aria-label={t.what}>
         <div className={css.formHead}>
           <h2>{t.what}</h2>
-          <Button variant="subtle" leftSection={<IconHistory size={14} />} onClick={() => setChoosing(true)}>{t.useRun}</Button>
+          {machine && <Button variant="subtle" leftSection={<IconHistory size={14} />} onClick={() => setChoosing(true)}>{t.useRun}</Button>}
         </div>
-        <Field label={t.input}><JsonEditor label={t.input} value={form.input} onChange={(input) => change({ input })} height="150px" /></Field>
+        <Field label={t.input}><JsonEditor label={t.input} value={form.input} onChange={(input) => change({ input })} height={narrow ? '92px' : '150px'} /></Field>
         {mockable ? (
           <fieldset className={css.mock}>
             <legend>{t.mock}</legend>
             <SegmentedControl aria-label={t.mock} value={form.mock} onChange={(v) => change({ mock: v as Form['mock'] })} data={(mustMock(state.type) ? ['result', 'error'] : ['none', 'result', 'error']).map((value) => ({ value, label: t.mocks[value]! }))} />
-            {form.mock === 'result' && <JsonEditor label={t.mockResult} value={form.result} onChange={(result) => change({ result })} height="110px" />}
+            {form.mock === 'result' && <JsonEditor label={t.mockResult} value={form.result} onChange={(result) => change({ result })} height={narrow ? '76px' : '110px'} />}
             {form.mock === 'error' && (
               <>
                 <TextInput label={t.error} placeholder="States.TaskFailed" value={form.error} onChange={(e) => change({ error: e.currentTarget.value })} />
@@ -129,12 +144,12 @@ export function TestStatePanel({ definition, state, machine, roleArn = '', initi
         </div>
       </section>
       <div className={css.right}>
-        <section className={css.outcome} aria-label={t.outcome}>
+        <section className={css.outcome} ref={outcome} aria-label={t.outcome}>
           {error !== null && <ErrorState error={error} title={t.failed} />}
           {error === null && !done && <EmptyState icon={<IconFlask size={24} />} title={t.none} text={t.noneText} />}
           {done && <Outcome result={done.result} form={done.form} />}
         </section>
-        <SavedCases definition={definition} state={state} machine={machine} last={done} onLoad={(f) => { setForm(f); setDone(null); }} />
+        {machine && <SavedCases definition={definition} state={state} machine={machine} last={done} onLoad={(f) => { setForm(f); setDone(null); }} />}
       </div>
       {choosing && (
         <UseRunDialog

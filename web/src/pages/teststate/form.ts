@@ -25,6 +25,28 @@ export const emptyForm: Form = {
   input: '{}', variables: '', context: '', roleArn: '', level: 'DEBUG', reveal: false, mock: 'none', result: '{}', error: '', cause: '', validation: 'STRICT', retries: 0, causedBy: '', failureCount: 0, readerData: '',
 };
 
+const formKey = (name: string) => `lockstep.test.${name}`;
+
+/** What was filled in the last time; {} if nothing was, or it cannot be read any more. */
+export function keptForm(name: string): Partial<Form> {
+  try {
+    const kept: unknown = JSON.parse(localStorage.getItem(formKey(name)) ?? '{}');
+    if (typeof kept !== 'object' || kept === null) return {};
+    return Object.fromEntries(Object.entries(kept).filter(([k, v]) => k in emptyForm && typeof v === typeof emptyForm[k as keyof Form]));
+  } catch {
+    return {};
+  }
+}
+
+/** Keeps a form in this browser, as far as there is room. Secrets are not shown again by themselves. */
+export function keepForm(name: string, form: Form): void {
+  try {
+    localStorage.setItem(formKey(name), JSON.stringify({ ...form, reveal: false }));
+  } catch {
+    // Without room it is there as long as the page is.
+  }
+}
+
 /** The states of a definition, those within others too. Names are unique in a state machine. */
 export function statesOf(definition: string): State[] {
   const scope = parseDefinition(definition);

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { exportCases, expectedOf, meets, readCases, writeCases, type Case } from './cases.ts';
 import { stepsOf } from './flow.ts';
-import { emptyForm, fault, requestOf, statesOf } from './form.ts';
+import { emptyForm, fault, keepForm, keptForm, requestOf, statesOf } from './form.ts';
 
 const definition = JSON.stringify({
   QueryLanguage: 'JSONata',
@@ -21,6 +21,15 @@ it('asks for what was filled in, and for no more', () => {
   expect(full.revealSecrets, 'a mock has no secrets').toBeUndefined();
   // What calls nothing has no mock, whatever the form still has of another state.
   expect(requestOf(definition, { name: 'Done', type: 'Succeed' }, { ...emptyForm, mock: 'result' }).mock).toBeUndefined();
+});
+
+it('keeps what was filled in, without secrets, and takes no more than it knows', () => {
+  keepForm('orders/Charge', { ...emptyForm, input: '{"a":1}', reveal: true });
+  expect(keptForm('orders/Charge')).toMatchObject({ input: '{"a":1}', reveal: false });
+  localStorage.setItem('lockstep.test.orders/Charge', '{"input":7,"level":"TRACE","other":1}');
+  expect(keptForm('orders/Charge')).toEqual({ level: 'TRACE' });
+  localStorage.setItem('lockstep.test.orders/Charge', '{');
+  expect(keptForm('orders/Charge')).toEqual({});
 });
 
 it('says what is no JSON', () => {

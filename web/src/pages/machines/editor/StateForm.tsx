@@ -23,12 +23,16 @@ export interface StateFormProps {
   act: (what: string) => void;
   attempt: (make: () => op.Change, said?: string) => void;
   resources: string[];
+  /** Its name on the server; '' before it is published for the first time. */
+  machine: string;
+  /** The name that what is typed here is kept under. */
+  draft: string;
 }
 
 const canFail = (type: string) => type === 'Task' || type === 'Map' || type === 'Parallel';
 
 /** Everything about one state that can be said in fields. */
-export function StateForm({ editor, place, tab, onTab, onSelect, act, attempt, resources }: StateFormProps) {
+export function StateForm({ editor, place, tab, onTab, onSelect, act, attempt, resources, machine, draft }: StateFormProps) {
   const m = editor.machine;
   const language = languageOf(m.root, place.path);
   const tabs: [string, string][] = [
@@ -66,7 +70,7 @@ export function StateForm({ editor, place, tab, onTab, onSelect, act, attempt, r
           {shown === 'data' && <Data editor={editor} place={place} language={language} />}
           {shown === 'variables' && <Variables editor={editor} place={place} />}
           {shown === 'errors' && <Errors editor={editor} place={place} attempt={attempt} />}
-          {shown === 'test' && <TestPanel editor={editor} place={place} />}
+          {shown === 'test' && <TestPanel editor={editor} place={place} machine={machine} draft={draft} />}
         </Tabs.Panel>
       </Tabs>
     </Inspector>

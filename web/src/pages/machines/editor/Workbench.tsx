@@ -286,7 +286,7 @@ export function Workbench({ name: given, base: first }: { name: string; base: Ma
             </div>
           )}
           {showCode && <div className={css.pane}><CodeView editor={editor} diagnostics={diagnostics} resources={resources} selected={selected} onState={select} goTo={goTo} /></div>}
-          {showCanvas && place && <StateForm editor={editor} place={place} tab={search.tab ?? 'config'} onTab={(tab) => go({ tab })} onSelect={select} act={act} attempt={attempt} resources={resources} />}
+          {showCanvas && place && <StateForm editor={editor} place={place} tab={search.tab ?? 'config'} onTab={(tab) => go({ tab })} onSelect={select} act={act} attempt={attempt} resources={resources} machine={base?.name ?? ''} draft={base?.name ?? name} />}
           {showCanvas && !place && settings && <MachineForm editor={editor} onClose={() => setSettings(false)} />}
         </div>
         <Problems
