@@ -2,7 +2,7 @@ import { Button, Chip, SegmentedControl, Select } from '@mantine/core';
 import { IconLayoutKanban, IconPlus } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
-import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { lazy, Suspense, useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from 'react';
 import { agentsQuery, costOf, costsQuery, projectsQuery, useMe, usePeople, type Row } from '../../api/board.ts';
 import { useShortcuts } from '../../app/keys.ts';
 import { Page } from '../../app/Page.tsx';
@@ -64,12 +64,14 @@ function ProjectBoard({ name }: { name: string }) {
   const search = useSearch({ strict: false }) as Record<string, string | undefined>;
   const projects = useQuery(projectsQuery).data ?? [];
   const project = projects.find((p) => p.key === name);
-  const set = useCallback((change: Record<string, string | undefined>, replace = false) => void navigate({ to: '.', search: changed(change), replace }), [navigate]);
+  const set = useCallback((change: Record<string, string | undefined>, replace = false) => void navigate({ to: '.', search: changed(change), replace, resetScroll: false }), [navigate]);
 
   const filter = { project: project?.key ?? '', text: search.filter ?? '', mine: search.mine === '1', hideBlocked: search.blocked === 'hide', ended: search.ended === '1' };
+  // The bar answers at once; hundreds of cards follow when there is time.
+  const shown = useDeferredValue(useMemo(() => filter, [filter.project, filter.text, filter.mine, filter.hideBlocked, filter.ended]));
   const view = search.view === 'graph' && project ? 'graph' : 'board';
   const group = (search.group ?? 'none') as GroupBy;
-  const board = useBoard(filter);
+  const board = useBoard(shown);
   const me = useMe();
   const people = usePeople();
   const costs = useQuery(costsQuery).data;
