@@ -45,7 +45,7 @@ export default {
         // Who has it is not offered; skills are.
         await page.keyboard.press('ArrowDown');
         await page.getByRole('option').first().waitFor();
-        assert.deepEqual(await page.getByRole('option').allTextContents(), ['Coder (@coder)', 'css', 'go']);
+        assert.deepEqual(await page.getByRole('option').allTextContents(), ['Coder (@coder)', 'Any agent with css', 'Any agent with go']);
         await page.keyboard.type('cod');
         await page.keyboard.press('ArrowDown');
         await page.keyboard.press('Enter');
@@ -87,11 +87,12 @@ export default {
         await dialog.getByText('Only a task that is assigned or in progress is passed on itself.').waitFor();
         await dialog.getByRole('textbox', { name: 'Title of the new task' }).fill('Use the fonts');
         await dialog.getByRole('combobox', { name: 'Agent' }).click();
-        await page.getByRole('option', { name: 'css' }).click();
+        await page.getByRole('option', { name: 'Any agent with css' }).click();
         await dialog.getByRole('textbox', { name: 'What the other agent needs to know' }).fill('Two weights at most.');
         await look(page, 'handoff-follow-up');
         await dialog.getByRole('button', { name: 'Hand off' }).click();
         await dialog.waitFor({ state: 'detached' });
+        await page.getByRole('status', { name: 'Board' }).getByText('A task after WEB-3 is made for Coder').waitFor();
         const [h] = await handoffs(server.url, 'WEB-3');
         assert.deepEqual([h.mode, h.state, h.capability], ['follow_up', 'accepted', 'css']);
         await drawer(page, 'WEB-3').getByText('asked Coder to go on after it').waitFor();
@@ -153,7 +154,7 @@ export default {
         // Meanwhile it is done: 409.
         await seeded.coder.finish('WEB-2', [], 'It is fixed.');
         await dialog.getByRole('button', { name: 'Hand off' }).click();
-        await dialog.getByRole('alert').getByText('It was not handed off').waitFor();
+        await dialog.getByRole('alert').getByText('The task has moved on meanwhile').waitFor();
         await look(page, 'handoff-refused');
         assert.equal(await dialog.getByRole('textbox', { name: 'What the other agent needs to know' }).inputValue(), 'Mind the gap.', 'what was typed stays');
         // Or the right is gone: 403.

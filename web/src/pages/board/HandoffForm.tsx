@@ -3,6 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useMemo, useState, type FormEvent } from 'react';
 import { agentsQuery, projectsQuery, taskQuery, useMe, usePeople, type Deliverable, type Handoff, type Row } from '../../api/board.ts';
+import { ApiError } from '../../api/http.ts';
 import { EmptyState, ErrorState } from '../../kit/index.ts';
 import { board as s, common } from '../../strings/index.ts';
 import type { Actions } from './actions.tsx';
@@ -41,6 +42,8 @@ export function HandoffForm({ task: t, actions, close, done }: { task: Row; acti
   const skills = useMemo(() => [...new Set(others.flatMap((a) => a.capabilities ?? []))].sort(), [others]);
   const latest = useMemo(() => newest(view.data?.deliverables ?? []), [view.data]);
   const chosen = files ?? latest.map((d) => d.id);
+  // The task goes on while somebody fills this in.
+  const passable = transferable(view.data?.task ?? t);
   const holder = t.state === 'in_progress' ? people.of(t.assignee).name : '';
 
   if (agents.isError) return <ErrorState error={agents.error} retry={() => void agents.refetch()} />;
@@ -60,11 +63,11 @@ export function HandoffForm({ task: t, actions, close, done }: { task: Row; acti
     const refused = await actions.handOff(
       t,
       { mode, summary: summary.trim(), ...(able ? { capability: able } : { to }), ...(chosen.length > 0 ? { deliverables: chosen } : {}), ...(mode === 'follow_up' && title.trim() ? { title: title.trim() } : {}) },
-      able ? s.drawer.handoffAble(able) : people.of(to).name,
+      (party) => people.of(party).name,
     );
     setBusy(false);
     if (refused === undefined) done();
-    else setError(refused);
+    else setError(refused instanceof ApiError && refused.code === 'invalid_transition' ? new ApiError(409, refused.code, s.form.handoffMoved) : refused);
   };
   return (
     <form className={css.form} onSubmit={(e) => void send(e)} onKeyDown={(e) => { if (e.key === 'Enter' && (e.ctrlKey || e.metaKey)) { e.preventDefault(); e.currentTarget.requestSubmit(); } }}>
@@ -75,9 +78,9 @@ export function HandoffForm({ task: t, actions, close, done }: { task: Row; acti
           aria-label={s.form.handoffMode}
           value={mode}
           onChange={(m) => { setMode(m as Mode); if (m === 'transfer' && to === t.assignee) setTo(null); }}
-          data={(['transfer', 'follow_up'] as const).map((m) => ({ value: m, label: s.form.handoffModes[m], disabled: m === 'transfer' && !transferable(t) }))}
+          data={(['transfer', 'follow_up'] as const).map((m) => ({ value: m, label: s.form.handoffModes[m], disabled: m === 'transfer' && !passable }))}
         />
-        <p className={css.formHelp}>{mode === 'transfer' ? s.form.transferHelp(holder) : transferable(t) ? s.form.followUpHelp : `${s.form.transferNot} ${s.form.followUpHelp}`}</p>
+        <p className={css.formHelp}>{mode === 'transfer' ? s.form.transferHelp(holder) : passable ? s.form.followUpHelp : `${s.form.transferNot} ${s.form.followUpHelp}`}</p>
       </div>
       <Select
         label={s.form.handoffTo}
@@ -90,7 +93,7 @@ export function HandoffForm({ task: t, actions, close, done }: { task: Row; acti
         nothingFoundMessage={s.form.handoffNobody}
         data={[
           { group: s.form.handoffAgents, items: others.map((a) => ({ value: `agent:${a.id}`, label: a.name && a.name !== a.slug ? `${a.name} (@${a.slug})` : `@${a.slug}` })) },
-          ...(skills.length > 0 ? [{ group: s.form.handoffAble, items: skills.map((c) => ({ value: `${skill}${c}`, label: c })) }] : []),
+          ...(skills.length > 0 ? [{ group: s.form.handoffAble, items: skills.map((c) => ({ value: `${skill}${c}`, label: s.form.handoffWith(c) })) }] : []),
         ]}
       />
       {mode === 'follow_up' && <TextInput label={s.form.handoffTitle} placeholder={s.form.handoffTitleEmpty(t.key, t.title)} maxLength={500} value={title} onChange={(e) => setTitle(e.currentTarget.value)} />}

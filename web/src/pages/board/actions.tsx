@@ -48,7 +48,7 @@ export interface Actions {
   cancel: (t: Row, note: string) => Promise<boolean>;
   reopen: (t: Row) => Promise<boolean>;
   /** Answers with what was refused; undefined when it is done. */
-  handOff: (t: Row, body: NewHandoff, name: string) => Promise<unknown>;
+  handOff: (t: Row, body: NewHandoff, name: (party: Party) => string) => Promise<unknown>;
   order: (t: Row, rank: string) => Promise<boolean>;
   priority: (t: Row, p: Priority) => Promise<boolean>;
   depend: (t: Row, on: string, until: string) => Promise<boolean>;
@@ -104,9 +104,10 @@ export function useActions(merged: (t: Row) => void, refresh: () => void): Actio
     unblock: (t, note) => run(t, s.done.unblock(t.key), () => act.unblock(t.key, note)),
     cancel: (t, note) => run(t, s.done.cancel(t.key), () => act.cancel(t.key, note), () => act.reopen(t.key)),
     reopen: (t) => run(t, s.done.reopen(t.key), () => act.reopen(t.key)),
-    handOff: async (t, body, name) => {
+    handOff: async (t, body, nameOf) => {
       try {
         const h = await act.handOff(t.key, body);
+        const name = nameOf(h.to);
         const text = h.state === 'offered' ? s.done.offered(t.key, name) : h.mode === 'transfer' ? s.done.handedOff(t.key, name) : s.done.followUp(t.key, name);
         say(text);
         toast(text, undefined);
