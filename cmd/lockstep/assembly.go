@@ -243,7 +243,7 @@ func (a *assembly) engine(ctx context.Context) (err error) {
 	}
 	a.api = awsapi.NewServer(a.store, a.worker, awsapi.Config{
 		Scheme: a.set.scheme, Logger: a.set.log, Tasks: a.worker, Express: a.express, MapRuns: a.mapRuns, LogGroup: a.log.Exists, TestCases: tests,
-		LimitsOf: limitsOf(a.set.limits), MaxPayload: a.set.limits.LargestPayload(), Throttle: a.set.throttle, Lacks: awsmodel.Lacks,
+		LimitsOf: limitsOf(a.set.limits), MaxPayload: a.set.limits.LargestPayload(), Throttle: a.set.throttle, Lacks: awsmodel.Lacks, Author: authorOf,
 	})
 	a.views = a.openViews()
 	a.watched = a.views.Changes()

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/lockstep-run/lockstep/internal/auth"
+	"github.com/lockstep-run/lockstep/internal/awsapi"
 	"github.com/lockstep-run/lockstep/internal/task/awscall"
 	"github.com/lockstep-run/lockstep/internal/views"
 )
@@ -13,7 +15,7 @@ import (
 // openViews makes what the console and the CLI read of executions.
 func (a *assembly) openViews() *views.Server {
 	return views.New(views.Config{
-		Store: a.store, Engine: a.worker, Express: a.express, MapRuns: a.mapRuns, Scheme: a.set.scheme, Redrivable: redrivable(a.api), Log: a.set.log,
+		Store: a.store, Engine: a.worker, Express: a.express, MapRuns: a.mapRuns, Scheme: a.set.scheme, Redrivable: redrivable(a.api), Log: a.set.log, Author: awsapi.AuthorOf,
 		MaxInput: func(machine string) int {
 			payload, _ := a.set.limits.Of(machine)
 			return cmp.Or(payload, views.MaxInput)
@@ -55,4 +57,13 @@ func buildID() string {
 		id += ".modified"
 	}
 	return id
+}
+
+// authorOf is who makes a change by the AWS API, as the board names parties; "" if
+// nobody was asked who they are.
+func authorOf(ctx context.Context) string {
+	if p := auth.From(ctx); p != nil {
+		return string(p.Party())
+	}
+	return ""
 }

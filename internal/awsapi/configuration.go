@@ -2,6 +2,7 @@ package awsapi
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"reflect"
 	"strings"
@@ -13,6 +14,8 @@ type configuration struct {
 	Logging    *logging    `json:"logging,omitempty"`
 	Tracing    *tracing    `json:"tracing,omitempty"`
 	Encryption *encryption `json:"encryption,omitempty"`
+
+	Author string `json:"author,omitempty"` // who made the revision; never a part of what makes it another
 }
 
 type tracing struct {
@@ -132,6 +135,24 @@ func (c configuration) kept() []byte {
 		panic(err) // strings and numbers alone
 	}
 	return b
+}
+
+// by is c as somebody made it, for a revision that is new.
+func (s *Server) by(ctx context.Context, c configuration) configuration {
+	if s.author != nil {
+		c.Author = s.author(ctx)
+	}
+	return c
+}
+
+// AuthorOf is who made a revision, by its Configuration, as Config.Author had it;
+// "" if that was not kept.
+func AuthorOf(kept []byte) string {
+	c, err := configurationOf(kept)
+	if err != nil {
+		return ""
+	}
+	return c.Author
 }
 
 // configurationOf reads what kept wrote.

@@ -59,7 +59,7 @@ func (s *Server) createStateMachine(ctx context.Context, in *input, out []byte) 
 	if err := s.checkLogGroup(ctx, c); err != nil {
 		return nil, err
 	}
-	r.Configuration = c.kept()
+	r.Configuration = s.by(ctx, c).kept()
 
 	created, version := m.CreatedAt, store.Version{}
 	defer s.machines.forget(m.Name)
@@ -180,7 +180,7 @@ func (s *Server) updateStateMachine(ctx context.Context, in *input, out []byte) 
 		if err != nil {
 			return err
 		}
-		next := store.Revision{Machine: m.ID, UUID: uuid, Definition: was.Definition, RoleARN: was.RoleARN, CreatedAt: now, Configuration: c.over(has).kept()}
+		next := store.Revision{Machine: m.ID, UUID: uuid, Definition: was.Definition, RoleARN: was.RoleARN, CreatedAt: now, Configuration: s.by(ctx, c.over(has)).kept()}
 		if definition != nil {
 			next.Definition = *definition
 		}

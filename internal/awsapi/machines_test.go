@@ -1,6 +1,7 @@
 package awsapi
 
 import (
+	"context"
 	"regexp"
 	"strings"
 	"testing"
@@ -134,6 +135,42 @@ func TestUpdateStateMachine(t *testing.T) {
 	f(`{'stateMachineArn':'$sm(m:1)','roleArn':'arn:aws:iam::1:role/r'}`, "StateMachineDoesNotExist: State Machine Does Not Exist: ~$sm(m:1)~")
 	f(`{'stateMachineArn':'$sm(m/label)','roleArn':'arn:aws:iam::1:role/r'}`, "ValidationException: State machine ARNs with a Map Run label are not supported by this API.")
 	f(`{'stateMachineArn':'$sm(m)','definition':'no'}`, "InvalidDefinition: Invalid State Machine Definition: ~INVALID_JSON_DESCRIPTION: Unrecognized token ~no~: was expecting (JSON String, Number, Array, Object or token ~null~, ~true~ or ~false~) at [Source: (String)'no'; line: 1, column: 3]~")
+}
+
+func TestWhoMadeARevisionIsKept(t *testing.T) {
+	w := newWorld(t)
+	who := "user:ann"
+	w.server.author = func(context.Context) string { return who }
+	f := func(want string) {
+		t.Helper()
+		m, err := w.engine.Store.Machine(t.Context(), "m")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := w.engine.Store.Revision(t.Context(), m.Current)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := AuthorOf(r.Configuration); got != want {
+			t.Errorf("made by %q, want %q", got, want)
+		}
+	}
+	w.create("m", passes)
+	f("user:ann")
+	// What changes nothing is nobody's change, whoever asks for it.
+	who = "user:bob"
+	w.create("m", passes)
+	w.ask("UpdateStateMachine", `{'stateMachineArn':'$sm(m)','roleArn':'arn:aws:iam::123456789012:role/r'}`)
+	f("user:ann")
+	w.ask("UpdateStateMachine", `{'stateMachineArn':'$sm(m)','roleArn':'arn:aws:iam::123456789012:role/s'}`)
+	f("user:bob")
+	who = ""
+	w.ask("UpdateStateMachine", `{'stateMachineArn':'$sm(m)','tracingConfiguration':{'enabled':true}}`)
+	f("")
+	// The API's answers are AWS's: they say nothing of it.
+	if got := w.ask("DescribeStateMachine", `{'stateMachineArn':'$sm(m)'}`); strings.Contains(got, "author") || strings.Contains(got, "bob") {
+		t.Errorf("the description says who: %s", got)
+	}
 }
 
 func TestDescribeStateMachine(t *testing.T) {

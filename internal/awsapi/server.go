@@ -111,6 +111,10 @@ type Config struct {
 	LimitsOf   func(machine string) engine.Limits
 	MaxPayload int
 
+	// Author says who calls, in words of the caller's own; it is kept with what
+	// they make of a machine. nil: nobody is.
+	Author func(ctx context.Context) string
+
 	// Throttle has calls refused that exceed the quotas of an account on AWS.
 	Throttle bool
 
@@ -147,6 +151,7 @@ type Server struct {
 	express  Express
 	mapRuns  MapRuns
 	logGroup func(ctx context.Context, arn string) bool
+	author   func(ctx context.Context) string // nil: nobody is
 	lacks    func(service, action string) bool
 
 	limitsOf   func(machine string) engine.Limits // nil: AWS's
@@ -168,6 +173,7 @@ func NewServer(st store.Store, eng Engine, cfg Config) *Server {
 	}
 	s := &Server{store: st, engine: eng, scheme: cfg.Scheme, now: cfg.Now, log: cfg.Logger, tasks: cfg.Tasks, tests: cfg.TestCases}
 	s.express, s.mapRuns, s.logGroup, s.lacks = cfg.Express, cfg.MapRuns, cfg.LogGroup, cfg.Lacks
+	s.author = cfg.Author
 	if cfg.Throttle {
 		s.throttle = newThrottle()
 	}

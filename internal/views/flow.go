@@ -338,7 +338,7 @@ func ptr(s string) *string { return &s }
 
 // machineOf is the definition that an execution runs; nil: it cannot be compiled.
 func (s *Server) machineOf(ctx context.Context, x *store.Execution) (*asl.Machine, error) {
-	m, err := s.definition(ctx, x.Revision)
+	m, _, err := s.definition(ctx, x.Revision)
 	if err != nil || m == nil || x.Child.Run == 0 {
 		return m, err
 	}

@@ -833,6 +833,7 @@ func (f *fold) paths(v int32) (path, node string, branch, iteration *int32) {
 // graph says where the states of a definition are. It does not change.
 type graph struct {
 	language string // JSONPath or JSONata; "" where it is not known
+	author   string // who made the revision; "" where it is not known
 	places   map[string]*place
 }
 

@@ -145,7 +145,8 @@ type Machine struct {
 	Status        string     `json:"status"` // ACTIVE or DELETING
 	CreatedAt     *time.Time `json:"created_at"`
 	UpdatedAt     *time.Time `json:"updated_at"`
-	Versions      int        `json:"versions"` // 100: or more
+	UpdatedBy     string     `json:"updated_by,omitempty"` // who made the current definition, such as user:ID
+	Versions      int        `json:"versions"`             // 100: or more
 	LatestVersion int64      `json:"latest_version,omitempty"`
 	Aliases       int        `json:"aliases"`
 	Runs          []Runs     `json:"runs"` // of 7 days, day by day
@@ -232,7 +233,7 @@ func (s *Server) machineRow(ctx context.Context, m *store.Machine, w sevenDays) 
 	if err != nil {
 		return row, err
 	}
-	row.QueryLanguage = g.language
+	row.QueryLanguage, row.UpdatedBy = g.language, g.author
 	versions, err := s.cfg.Store.Versions(ctx, m.ID, 0, mostVersions)
 	if err != nil {
 		return row, err

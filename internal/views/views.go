@@ -87,6 +87,9 @@ type Config struct {
 	// Redrivable says whether an execution can be redriven, and if not, why, as
 	// the API does; nil: not said.
 	Redrivable func(ctx context.Context, executionARN string) (status, reason string, err error)
+	// Author says who made a revision, by what is kept as its configuration; nil:
+	// not said.
+	Author func(configuration []byte) string
 	// MaxInput says how many bytes the input of a machine's executions may have;
 	// nil: MaxInput.
 	MaxInput func(machine string) int
@@ -264,7 +267,7 @@ func (s *Server) graphOf(ctx context.Context, x *store.Execution) (*graph, error
 	if g != nil {
 		return g, nil
 	}
-	m, err := s.definition(ctx, x.Revision)
+	m, author, err := s.definition(ctx, x.Revision)
 	if err != nil {
 		return nil, err
 	}
@@ -272,6 +275,7 @@ func (s *Server) graphOf(ctx context.Context, x *store.Execution) (*graph, error
 		m = m.Child(key.state)
 	}
 	g = newGraph(m)
+	g.author = author
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.graphs) >= mostGraphs {
@@ -281,19 +285,22 @@ func (s *Server) graphOf(ctx context.Context, x *store.Execution) (*graph, error
 	return g, nil
 }
 
-// definition compiles a revision; nil: it cannot be.
-func (s *Server) definition(ctx context.Context, id store.RevisionID) (*asl.Machine, error) {
+// definition compiles a revision, and says who made it; nil: it cannot be.
+func (s *Server) definition(ctx context.Context, id store.RevisionID) (m *asl.Machine, author string, err error) {
 	r, err := s.cfg.Store.Revision(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil
+		return nil, "", nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, "", err
+	}
+	if s.cfg.Author != nil {
+		author = s.cfg.Author(r.Configuration)
 	}
 	// It was accepted once, so it is not checked for what a newer version of this
 	// program may refuse.
-	m, _ := asl.Parse(r.Definition, asl.Options{Untried: true, Accepted: true})
-	return m, nil
+	m, _ = asl.Parse(r.Definition, asl.Options{Untried: true, Accepted: true})
+	return m, author, nil
 }
 
 // query returns the parameters of a request, of which only those may be there.

@@ -11,8 +11,9 @@ export default {
         const { executionArn } = await seedSignedIn(page, server, () => lookBoth(page, 'serve-token'));
         await tour(page, lookBoth, [
           ['/', 'home', () => heading(page, 'Overview')],
-          ['/machines', 'machines', () => page.getByRole('link', { name: 'orders' }).first().waitFor()],
-          ['/machines/orders', 'machine', () => page.getByText('Refuse').first().waitFor()],
+          ['/machines', 'machines', () => page.getByRole('row', { name: /orders/ }).getByRole('img', { name: 'Ada Lovelace' }).waitFor()],
+          ['/machines/orders', 'machine', () => page.getByText('by Ada Lovelace').waitFor()],
+          ['/machines/orders/edit', 'editor', () => page.getByText('by Ada Lovelace').waitFor()],
           ['/executions', 'executions', () => page.getByRole('link', { name: 'one' }).first().waitFor()],
           [`/executions/${encodeURIComponent(executionArn)}`, 'execution', () => page.getByText('Nothing is left.').first().waitFor()],
           ['/board/WEB', 'board', () => page.getByRole('list', { name: 'Done' }).waitFor()],

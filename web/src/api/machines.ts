@@ -1,4 +1,5 @@
 import { queryOptions } from '@tanstack/react-query';
+import type { Party } from './board.ts';
 import { ApiError, rest } from './http.ts';
 import { aws, type Diagnostic, type Machine, type MachineDetail, type MachineType } from './aws.ts';
 
@@ -41,6 +42,8 @@ export interface MachineRow {
   status: 'ACTIVE' | 'DELETING';
   created_at: string;
   updated_at: string;
+  /** Whoever made the current definition; a server that is older does not know. */
+  updated_by?: Party;
   versions: number;
   latest_version?: number;
   aliases: number;

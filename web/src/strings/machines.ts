@@ -9,6 +9,7 @@ export const machines = {
   open: 'Open',
   actions: 'Actions',
   more: (name: string) => `More for ${name}`,
+  editedBy: (name: string) => `by ${name}`,
   columns: { name: 'Name', type: 'Type', language: 'Query language', versions: 'Versions', edited: 'Last edited', runs: '7 days', success: 'Success', p50: 'p50', p95: 'p95', running: 'Running', cost: 'Cost, 7 days' },
   types: { STANDARD: 'Standard', EXPRESS: 'Express' } as Record<string, string>,
   runsOf: (ok: number, bad: number, running: number) => `7 days: ${ok} succeeded, ${bad} failed, ${running} running`,

@@ -14,6 +14,7 @@ import { parseDefinition } from '../../graph/definition.ts';
 import { GraphView, type NodeStatus } from '../../graph/GraphView.tsx';
 import { DataTable, DiffView, Duration, EmptyState, ErrorState, formatDuration, IdChip, JsonEditor, Money, StatusBadge, TimeAgo } from '../../kit/index.ts';
 import { machines as t } from '../../strings/machines.ts';
+import { EditedBy } from './EditedBy.tsx';
 import { DeleteDialog } from './DeleteDialog.tsx';
 import css from './Machines.module.css';
 import { RunBars } from './RunBars.tsx';
@@ -73,7 +74,7 @@ export function MachinePage() {
       below={
         <dl className={css.facts}>
           <div><dt>{t.columns.type}</dt><dd>{t.types[r.type]}, {r.query_language}</dd></div>
-          <div><dt>{t.columns.edited}</dt><dd><TimeAgo at={r.updated_at} /></dd></div>
+          <div><dt>{t.columns.edited}</dt><dd><EditedBy row={r} /></dd></div>
           <div><dt>{t.columns.runs}</dt><dd><RunBars runs={r.runs} height={18} /></dd></div>
           <div><dt>{t.columns.success}</dt><dd className="num">{percent}</dd></div>
           <div><dt>{t.columns.p50}</dt><dd className="num">{r.p50_ms === null ? '–' : formatDuration(r.p50_ms)}</dd></div>

@@ -9,9 +9,10 @@ import { startExecution } from '../../api/executions.ts';
 import { examplesQuery, freeName, machineRowsQuery, usualRole, type Example, type MachineRow } from '../../api/machines.ts';
 import { useShortcuts } from '../../app/keys.ts';
 import { Page } from '../../app/Page.tsx';
-import { DataTable, EmptyState, ErrorState, formatDuration, Money, NoMatch, TimeAgo, type Column } from '../../kit/index.ts';
+import { DataTable, EmptyState, ErrorState, formatDuration, Money, NoMatch, type Column } from '../../kit/index.ts';
 import { shell } from '../../strings/index.ts';
 import { machines as t } from '../../strings/machines.ts';
+import { EditedBy } from './EditedBy.tsx';
 import { DeleteDialog } from './DeleteDialog.tsx';
 import css from './Machines.module.css';
 import { RunBars } from './RunBars.tsx';
@@ -66,7 +67,7 @@ export function MachinesPage() {
     { id: 'type', label: t.columns.type, width: '92px', cell: (r) => t.types[r.type] ?? r.type },
     { id: 'language', label: t.columns.language, width: '124px', cell: (r) => r.query_language, hidden: window.innerWidth < 1200 },
     { id: 'versions', label: t.columns.versions, width: '84px', align: 'right', cell: (r) => (r.versions >= 100 ? '100+' : r.versions) },
-    { id: 'edited', label: t.columns.edited, width: '116px', cell: (r) => <TimeAgo at={r.updated_at} />, hidden: window.innerWidth < 1100 },
+    { id: 'edited', label: t.columns.edited, width: '132px', cell: (r) => <EditedBy row={r} short />, hidden: window.innerWidth < 1100 },
     { id: 'runs', label: t.columns.runs, width: '136px', cell: (r) => <RunBars runs={r.runs} /> },
     { id: 'success', label: t.columns.success, width: '82px', align: 'right', cell: (r) => percent(r.success_rate) },
     { id: 'p50', label: t.columns.p50, width: '82px', align: 'right', cell: (r) => span(r.p50_ms), hidden: window.innerWidth < 1100 },

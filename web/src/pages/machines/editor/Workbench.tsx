@@ -6,7 +6,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { useCallback, useEffect, useMemo, useState } from 'react';
 import type { MachineDetail, MachineType } from '../../../api/aws.ts';
-import { diagnosticsQuery, resourcesQuery } from '../../../api/machines.ts';
+import { diagnosticsQuery, machineRowQuery, resourcesQuery } from '../../../api/machines.ts';
 import { copyText } from '../../../app/clipboard.ts';
 import { useShortcuts } from '../../../app/keys.ts';
 import { Page } from '../../../app/Page.tsx';
@@ -18,6 +18,7 @@ import { formatTime } from '../../../kit/index.ts';
 import { editor as t, machines } from '../../../strings/machines.ts';
 import { Canvas, saySlot } from './Canvas.tsx';
 import { CodeView } from './CodeView.tsx';
+import { EditedBy } from '../EditedBy.tsx';
 import css from './Editor.module.css';
 import { Chooser, PalettePanel } from './PalettePanel.tsx';
 import { Problems } from './Problems.tsx';
@@ -232,6 +233,7 @@ export function Workbench({ name: given, base: first }: { name: string; base: Ma
 
   const slots = moving === null ? [] : op.slotsFor(m, { id: moving, type: m.places.get(moving)?.type ?? 'Pass' });
   const onSlot = useCallback((s: op.Slot) => setSlot(s), []);
+  const row = useQuery({ ...machineRowQuery(base?.name ?? ''), enabled: base !== undefined }).data;
   const title = base ? t.title(name) : t.newTitle;
   const showCanvas = view !== 'code';
   const showCode = view !== 'canvas' && !(small && view === 'split');
@@ -254,7 +256,12 @@ export function Workbench({ name: given, base: first }: { name: string; base: Ma
       title={title}
       heading={base ? undefined : t.newTitle}
       crumbs={[{ label: machines.title, to: '/machines' }, ...(base ? [{ label: name, to: `/machines/${encodeURIComponent(name)}` }] : [])]}
-      beside={<Badge variant="light" color={changed ? 'accent' : 'gray'} radius="sm" tt="none" fw={500}>{!base ? t.draft : changed ? t.unpublished : t.same}</Badge>}
+      beside={
+        <>
+          <Badge variant="light" color={changed ? 'accent' : 'gray'} radius="sm" tt="none" fw={500}>{!base ? t.draft : changed ? t.unpublished : t.same}</Badge>
+          {row && !small && <span className={css.editedAt}><EditedBy row={row} /></span>}
+        </>
+      }
       actions={head}
       fill
       below={
