@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -115,7 +116,7 @@ func (b *Board) Why(ctx context.Context, c Call, task string) ([]string, error) 
 }
 
 func (x *op) why(t *Task) (all []string, err error) {
-	say := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
+	say := func(format string, args ...any) { all = append(all, strings.TrimSpace(fmt.Sprintf(format, args...))) }
 	switch t.State {
 	case Blocked:
 		say("blocked (%s): %s. To do: %s, by %s", t.Block.Kind, t.Block.Reason, t.Block.Action, t.Block.Owner)
@@ -163,8 +164,11 @@ func (x *op) why(t *Task) (all []string, err error) {
 		} else if hindrance != "" {
 			say("@%s is %s %s", a.Slug, hindrance, a.PauseReason)
 		}
-		if st.Connectivity != "online" {
-			say("@%s is %s", a.Slug, st.Connectivity)
+		switch st.Connectivity {
+		case "never_seen":
+			say("@%s has not connected yet", a.Slug)
+		case "offline":
+			say("@%s is offline", a.Slug)
 		}
 		if len(st.Working) >= a.Slots {
 			if st.Working, err = x.readable(st.Working); err != nil {

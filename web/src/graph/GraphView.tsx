@@ -12,19 +12,9 @@ import type { Scope } from './definition.ts';
 import css from './GraphView.module.css';
 import { closedAtFirst, startId, type LaidEdge, type LaidNode } from './layout.ts';
 import { Outline } from './Outline.tsx';
+import type { NodeStatus } from './status.ts';
 import { TypeIcon } from './TypeIcon.tsx';
 import { useLayout } from './useLayout.ts';
-
-/** How a state stands, for its node. */
-export interface NodeStatus {
-  status: string;
-  /** Shown as a small counter when it is more than one. */
-  visits?: number;
-  /** Under the name: "waits for a review", "3 of 5 failed". */
-  note?: string;
-  /** A colour instead of that of the status: an overlay such as the failure rate. 0 to 1. */
-  heat?: number;
-}
 
 export interface GraphViewProps {
   /** The text of the definition; layouts are kept by it. */

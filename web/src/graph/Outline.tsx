@@ -4,7 +4,7 @@ import { StatusIcon, statusText } from '../kit/StatusBadge.tsx';
 import { colourOf, meaningOf } from '../kit/status.ts';
 import { graph } from '../strings/graph.ts';
 import type { Scope } from './definition.ts';
-import type { NodeStatus } from './GraphView.tsx';
+import type { NodeStatus } from './status.ts';
 import css from './Outline.module.css';
 import { TypeIcon } from './TypeIcon.tsx';
 

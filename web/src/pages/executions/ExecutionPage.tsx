@@ -24,6 +24,7 @@ import { CompareWith } from '../compare/CompareLink.tsx';
 import { ForkFacts } from '../fork/Fork.tsx';
 import css from './ExecutionPage.module.css';
 import { mostVisits, useVisits } from './useVisits.ts';
+import { readable } from './cause.ts';
 import { VisitInspector, type InspectorTab } from './VisitInspector.tsx';
 
 type View = 'graph' | 'timeline' | 'table' | 'events';
@@ -267,22 +268,6 @@ function FailureCard({ execution: x, onShow }: { execution: ExecutionView; onSho
       {v && <Button variant="default" onClick={() => onShow(v)}>{t.showInput}</Button>}
     </section>
   );
-}
-
-/** A cause is often JSON in one line; then its message is what people read. */
-export function readable(cause: string): string {
-  try {
-    const value: unknown = JSON.parse(cause);
-    if (typeof value === 'object' && value !== null) {
-      const message = (value as Record<string, unknown>).errorMessage;
-      const trace = (value as Record<string, unknown>).trace;
-      if (typeof message === 'string') return Array.isArray(trace) && trace.length > 0 ? `${message}\n${trace.join('\n')}` : message;
-      return JSON.stringify(value, null, 2);
-    }
-  } catch {
-    // A sentence.
-  }
-  return cause;
 }
 
 interface ExecutionGraphProps {

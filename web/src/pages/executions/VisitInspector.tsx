@@ -11,7 +11,7 @@ import { CellGrid, DiffView, Duration, formatBytes, Inspector, JsonView, Money, 
 import { executions as t } from '../../strings/executions.ts';
 import { iterationsOf, shownStatus } from './derive.ts';
 import { VisitActions } from '../fork/Fork.tsx';
-import { readable } from './ExecutionPage.tsx';
+import { readable } from './cause.ts';
 import { AgentTab, EventsTab, FlowTab, isAgentRun, VariablesTab } from './VisitTabs.tsx';
 import css from './VisitInspector.module.css';
 

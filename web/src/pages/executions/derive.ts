@@ -1,6 +1,6 @@
 import type { StateTotals, Visit } from '../../api/executions.ts';
 import type { GanttBar, GanttRow } from '../../kit/Gantt.tsx';
-import type { NodeStatus } from '../../graph/GraphView.tsx';
+import type { NodeStatus } from '../../graph/status.ts';
 import { statusText } from '../../kit/StatusBadge.tsx';
 import { formatDuration } from '../../kit/format.ts';
 import { executions as t } from '../../strings/executions.ts';
