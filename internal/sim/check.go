@@ -32,7 +32,9 @@ func (w *world) check() {
 		w.checkIDs(id, events)
 		w.checkEnd(x, events)
 		w.checkTasks(id, events)
+		w.checkKept(x, events)
 	}
+	w.checkRedrives()
 	w.durable()
 	w.checkCalls()
 	w.askAgain()
@@ -107,14 +109,23 @@ var finals = map[engine.HistoryType]engine.Status{
 }
 
 func (w *world) checkEnd(x store.Execution, events []engine.HistoryEvent) {
-	n := 0
+	ends, redrives, redriven := 0, int64(0), int64(0)
 	for _, ev := range events {
+		if ev.Type == engine.ExecutionRedrivenType {
+			if redrives++; int64(ends) != redrives || ev.Redrives != redrives {
+				w.violated("one end", "execution %d: event %d begins it again for the %d. time, after %d final events", x.ID, ev.ID, ev.Redrives, ends)
+			}
+			redriven = ev.At
+		}
 		if _, final := finals[ev.Type]; final {
-			n++
+			ends++
 		}
 	}
-	if n != 1 {
-		w.violated("one end", "execution %d has %d final events", x.ID, n)
+	if int64(ends) != redrives+1 {
+		w.violated("one end", "execution %d has %d final events in %d lives", x.ID, ends, redrives+1)
+	}
+	if x.Redrives != redrives || x.RedrivenAt != redriven {
+		w.violated("one end", "execution %d: the record has %d redrives, the last at %d, the history %d, at %d", x.ID, x.Redrives, x.RedrivenAt, redrives, redriven)
 	}
 	last := events[len(events)-1]
 	if status, final := finals[last.Type]; !final || status != x.Status {
@@ -206,6 +217,7 @@ type way struct {
 	id    store.ExecutionID
 	who   string
 	paths []string
+	once  []string // until its first end: it may have been redriven after that
 }
 
 // overflowed says whether the execution has ended because its history was full, or
@@ -219,12 +231,21 @@ func overflowed(paths []string) bool {
 // compare holds every execution against its like in a world without trouble:
 // the same end, and the same history on every path.
 func (w *world) compare(calm *world) error {
-	want := map[string][]string{}
+	want := map[string]way{}
 	for _, like := range calm.ways {
-		want[like.who] = like.paths
+		want[like.who] = like
+	}
+	known := map[store.ExecutionID]bool{}
+	for _, s := range w.starts {
+		known[s.id] = s.done
 	}
 	for _, got := range w.ways {
-		like := want[got.who]
+		like := want[got.who].paths
+		// Nobody redrives what was removed, nor what has a client that lost an answer
+		// and has begun another.
+		if !known[got.id] || w.disk.removed[got.id] != nil {
+			like = want[got.who].once
+		}
 		if overflowed(got.paths) && overflowed(like) {
 			continue // what it ended behind is a matter of order
 		}
@@ -244,7 +265,7 @@ func (w *world) compare(calm *world) error {
 	return nil
 }
 
-// wayOf takes a history apart into those of the branches and iterations.
+// wayOf says how an execution went.
 func (w *world) wayOf(id store.ExecutionID) way {
 	x, err := w.disk.recordOf(context.Background(), id)
 	if err != nil {
@@ -256,6 +277,17 @@ func (w *world) wayOf(id store.ExecutionID) way {
 	}
 	depths := w.depths(w.definitions[x.Machine-w.machines[0].ID])
 	events := w.history(id)
+	this := way{id: id, who: in.Get("who").Str(), paths: pathsOf(events, depths)}
+	this.once = this.paths
+	if i := slices.IndexFunc(events, func(ev engine.HistoryEvent) bool { return ev.Type == engine.ExecutionRedrivenType }); i > 0 {
+		this.once = pathsOf(events[:i], depths)
+	}
+	return this
+}
+
+// pathsOf takes a history apart into those of the branches and iterations, and
+// its end.
+func pathsOf(events []engine.HistoryEvent, depths map[string]int) []string {
 	at := make([][]string, len(events)+1)
 	by := map[string]*strings.Builder{}
 	for _, ev := range events {
@@ -298,8 +330,8 @@ func (w *world) wayOf(id store.ExecutionID) way {
 		texts = append(texts, b.String())
 	}
 	slices.Sort(texts)
-	end := fmt.Sprintln(x.Status, deref(x.Output), deref(x.Error), deref(x.Cause))
-	return way{id, in.Get("who").Str(), append(texts, end)}
+	last := events[len(events)-1]
+	return append(texts, fmt.Sprintln(last.Type, deref(last.Data), deref(last.Error), deref(last.Cause)))
 }
 
 // depths says of every state how many Parallel and Map states it is inside.

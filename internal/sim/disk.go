@@ -43,8 +43,10 @@ type account struct {
 	writer  map[int64]int // version → generation that wrote it
 	last    int64         // newest history event
 	status  engine.Status
-	results map[string]int // outcomes in the history, by output or cause
-	events  []engine.HistoryEvent
+	// redrives counts the times that it was begun again.
+	redrives int64
+	results  map[string]int // outcomes in the history, by output or cause
+	events   []engine.HistoryEvent
 }
 
 // view is the disk as one node sees it.
@@ -283,14 +285,15 @@ func (v *view) account(x *store.ExecutionCommit) {
 	} else if !v.grounded(x) {
 		v.broken("version guard", "execution %d: a commit was accepted on version %d, which node %d had neither read nor written", x.ID, kept.version, v.gen)
 	}
-	if kept.status != engine.Running {
-		v.broken("one end", "execution %d: a commit was accepted after its end", x.ID)
-	}
+	running := kept.status == engine.Running
 	kept.version++
 	kept.writer[kept.version] = v.gen
 	kept.status = x.Delta.Status
 	h := x.Delta.History
 	if h.Count == 0 {
+		if !running || kept.status != engine.Running {
+			v.broken("one end", "execution %d: a commit without events was accepted after its end, or ended it", x.ID)
+		}
 		return
 	}
 	if h.First != kept.last+1 {
@@ -303,12 +306,24 @@ func (v *view) account(x *store.ExecutionCommit) {
 	}
 	kept.events = append(kept.events, events...)
 	for i := range events {
+		again := events[i].Type == engine.ExecutionRedrivenType
+		if running == again {
+			v.broken("one end", "execution %d: event %d, %s, was accepted although it ran: %v", x.ID, events[i].ID, events[i].Type, running)
+		}
+		_, final := finals[events[i].Type]
+		if running = !final; again {
+			kept.redrives++
+		}
 		switch ev := &events[i]; ev.Type {
 		case engine.TaskSucceededType, engine.LambdaFunctionSucceededType, engine.ActivitySucceededType:
 			kept.results[deref(ev.Data)]++
 		case engine.TaskFailedType, engine.LambdaFunctionFailedType, engine.ActivityFailedType:
 			kept.results[deref(ev.Cause)]++
 		}
+	}
+	if running != (kept.status == engine.Running) || x.Delta.Redrives != kept.redrives {
+		v.broken("one end", "execution %d: its commit says %s after %d redrives, its history has %d of these and goes on: %v",
+			x.ID, kept.status, x.Delta.Redrives, kept.redrives, running)
 	}
 }
 

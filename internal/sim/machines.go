@@ -12,8 +12,9 @@ import (
 //	n     a counter that loops raise
 //	v     a hash of the way so far
 //
-// and every task is told its state, its attempt and what it will do, so that
-// its outcome is a function of its input alone: see outcome.
+// and every task is told its state, its attempt, how often the execution has been
+// redriven and what it will do, so that its outcome is a function of its input
+// alone: see outcome.
 
 const (
 	functionARN  = "arn:aws:lambda:us-east-1:123456789012:function:f"
@@ -222,7 +223,7 @@ func (m *maker) task(depth int, name, next string) string {
 		attempts = fails - 1
 		caught = depth > 0 && !m.wild || m.chance(2)
 	}
-	input := fmt.Sprintf(`"who.$":"$.who","n.$":"$.n","v.$":"$.v","try.$":"$$.State.RetryCount","state":%q,"will":%q,"fails":%d`, name, will, fails)
+	input := fmt.Sprintf(`"who.$":"$.who","n.$":"$.n","v.$":"$.v","try.$":"$$.State.RetryCount","life.$":"$$.Execution.RedriveCount","state":%q,"will":%q,"fails":%d`, name, will, fails)
 	var b strings.Builder
 	b.WriteString(`{"Type":"Task",`)
 	switch kind {

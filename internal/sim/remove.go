@@ -33,10 +33,11 @@ func newRemoval(seed uint64, twin Twin) removal {
 }
 
 // maybeRemove removes an execution that was not given a name: clients ask for the
-// others again, and would start them anew.
+// others again, and would start them anew. In the second act clients want executions
+// to be redriven; the wild ones can do without.
 func (w *world) maybeRemove() {
 	r := w.disk.removal.rng
-	if r == nil || len(w.disk.ids) == 0 || r.IntN(6) > 0 {
+	if r == nil || w.second != nil && !w.wild || len(w.disk.ids) == 0 || r.IntN(6) > 0 {
 		return
 	}
 	ctx := context.Background()

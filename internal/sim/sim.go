@@ -5,7 +5,8 @@
 // and a seed that finds a bug finds it again.
 //
 // After a while the trouble stops, and everything that was begun must come to
-// its end: see check.go for what must hold.
+// its end: see check.go for what must hold. Then there is a second act, in which
+// clients redrive what has failed: see second.go.
 package sim
 
 import (
@@ -76,6 +77,7 @@ type Outcome struct {
 	Executions  int
 	Commits     int
 	Crashes     int
+	Redrives    int64
 	Transitions int64
 	History     []byte // all histories, in the order of the starts
 }
@@ -98,7 +100,7 @@ func Run(seed uint64, o Options) (out Outcome, err error) {
 func newWorld(seed uint64, o Options, trouble bool) *world {
 	plan := rand.New(rand.NewPCG(seed, 1))
 	w := &world{
-		seed: seed, trouble: trouble, twin: o.Twin, trace: o.Trace,
+		seed: seed, trouble: trouble, calm: !trouble, twin: o.Twin, trace: o.Trace,
 		rng:   rand.New(rand.NewPCG(seed, 2)),
 		now:   epoch,
 		calls: map[string]*call{}, held: map[string]*token{},
@@ -170,7 +172,9 @@ func (w *world) live() (out Outcome, err error) {
 	}
 	w.settle()
 	w.check()
+	w.secondAct()
 	for _, id := range w.disk.ids {
+		out.Redrives += w.disk.book[id].redrives
 		out.History = append(out.History, w.render(id)...)
 		if !w.wild {
 			w.ways = append(w.ways, w.wayOf(id))

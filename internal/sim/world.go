@@ -30,6 +30,7 @@ type world struct {
 	seed    uint64
 	wild    bool // timeouts, stops, tasks that nobody answers
 	trouble bool
+	calm    bool // there never is any trouble
 	twin    Twin
 	trace   func(format string, args ...any)
 	rng     *rand.Rand
@@ -59,6 +60,8 @@ type world struct {
 	given  map[string]int
 	ways   []way // of all executions, in the end
 	polls  int   // that ended without an answer
+
+	second *act // set while the second act is on, see second.go
 }
 
 // start is a client's wish to start an execution. The client asks again until
@@ -75,6 +78,8 @@ type start struct {
 
 	stopAsked int
 	stopped   bool
+
+	redrives
 }
 
 // call is a task's call as the outside has seen it.
@@ -333,6 +338,10 @@ func (w *world) passTime(n *node) {
 
 // outside lets a client, a task, or a worker of an activity do something.
 func (w *world) outside(n *node) {
+	if w.second != nil && w.rng.IntN(5) == 0 {
+		w.actAgain(n)
+		return
+	}
 	switch w.rng.IntN(8) {
 	case 0:
 		if i := w.rng.IntN(len(w.starts)); w.starts[i].asked != n.gen || w.rng.IntN(4) == 0 {
@@ -466,8 +475,12 @@ func (f functions) Run(ctx context.Context, c *task.Call) (task.Result, error) {
 			w.violated("nothing before its commit", "task %s was called, but its execution is not in the store", c.ID)
 		}
 	}
-	if w.disk.book[seen.execution].status != engine.Running {
+	kept := w.disk.book[seen.execution]
+	if kept.status != engine.Running {
 		w.violated("no call after the end", "task %s was called, but its execution has ended", id)
+	}
+	if life := lifeOf(c.Input); life != kept.redrives {
+		w.violated("no call after the end", "task %s of the execution's life %d was called in life %d", id, life, kept.redrives)
 	}
 	seen.count++
 	w.tell("node %d calls %s for the %d. time", f.n.gen, id, seen.count)
@@ -554,6 +567,12 @@ func outcome(input string) (ok bool, output, cause string) {
 	fails, _ := in.Get("fails").Int64()
 	n, _ := in.Get("n").Int64()
 	at := fmt.Sprintf("%s/%s/%d/%d", in.Get("who").Str(), in.Get("state").Str(), n, try)
+	if life, _ := in.Get("life").Int64(); life > 0 {
+		at += fmt.Sprint("/", life)
+		if mended(in) {
+			fails = 0
+		}
+	}
 	if try < fails {
 		return false, "", at
 	}
@@ -565,7 +584,7 @@ func outcome(input string) (ok bool, output, cause string) {
 // never says that nobody will answer a task.
 func never(input string) bool {
 	in, err := value.Parse(input)
-	return err == nil && in.Get("will").Str() == "never"
+	return err == nil && in.Get("will").Str() == "never" && !mended(in)
 }
 
 // hold keeps a token for whoever is to answer it.
@@ -785,6 +804,9 @@ func (w *world) drain() {
 				w.stop(n, s)
 				progress = true
 			}
+			if w.second != nil && s.redriveAsked != n.gen {
+				progress = w.redrive(n, s) || progress
+			}
 		}
 		for _, t := range w.tokens {
 			if !t.done && t.asked != n.gen {
@@ -839,6 +861,9 @@ func (w *world) openTasks(id store.ExecutionID) (open []engine.HistoryEvent) {
 	scheduled := map[int64]engine.HistoryEvent{}
 	for _, ev := range events {
 		switch ev.Type {
+		case engine.ExecutionRedrivenType: // what was open has been given up
+			open = nil
+			continue
 		case engine.TaskScheduledType, engine.LambdaFunctionScheduledType, engine.ActivityScheduledType:
 			scheduled[ev.ID] = ev
 		case engine.TaskStartedType, engine.LambdaFunctionStartedType, engine.ActivityStartedType, engine.TaskSubmittedType:
