@@ -49,6 +49,24 @@ type Config struct {
 	Objects objects.Store    // nil: readers and writers fail
 	Now     func() time.Time // default time.Now
 	Log     *slog.Logger     // default: none
+
+	// Go does something beside its caller; default: a goroutine. Sleep returns
+	// when wake has something, which it takes, when so much time has gone by, or
+	// when ctx ends. Runs wait in nothing but Sleep and Standard.Write, so a
+	// simulator can let them go on one at a time.
+	Go    func(func())
+	Sleep func(ctx context.Context, wake <-chan struct{}, d time.Duration)
+}
+
+// sleep is the default of Config.Sleep.
+func sleep(ctx context.Context, wake <-chan struct{}, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-wake:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // Runner runs Map Runs: it is the worker's MapRuns. Call Connect before the
@@ -75,6 +93,12 @@ func New(ctx context.Context, cfg Config) *Runner {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Go == nil {
+		cfg.Go = func(f func()) { go f() }
+	}
+	if cfg.Sleep == nil {
+		cfg.Sleep = sleep
+	}
 	return &Runner{cfg: cfg, ctx: ctx, runs: map[string]*run{}, children: map[store.ExecutionID]*run{}}
 }
 
@@ -86,12 +110,20 @@ func (r *Runner) Connect(standard Standard, express Express) {
 // Run gives up the runs that nobody waited for when the last process died, and
 // returns once ctx has ended and no run is under way any more.
 func (r *Runner) Run(ctx context.Context) error {
+	if err := r.Recover(ctx); err != nil && ctx.Err() == nil {
+		return err
+	}
+	<-ctx.Done()
+	r.going.Wait()
+	return nil
+}
+
+// Recover gives up the runs under way that nobody waits for: it is what Run does
+// first.
+func (r *Runner) Recover(ctx context.Context) error {
 	const page = 100
 	for last := store.MapRunID(0); ; {
 		list, err := r.cfg.Store.OpenMapRuns(ctx, last, page)
-		if ctx.Err() != nil {
-			break
-		}
 		if err != nil {
 			return fmt.Errorf("find Map Runs to give up: %w", err)
 		}
@@ -102,12 +134,9 @@ func (r *Runner) Run(ctx context.Context) error {
 			}
 		}
 		if len(list) < page {
-			break
+			return nil
 		}
 	}
-	<-ctx.Done()
-	r.going.Wait()
-	return nil
 }
 
 // Start begins a run, or lets it go on.
@@ -141,7 +170,9 @@ func (r *Runner) begin(this *run) {
 	this.wake = make(chan struct{}, 1)
 	this.ctx, this.cancel = context.WithCancel(r.ctx)
 	r.runs[this.name] = this
-	r.going.Go(func() {
+	r.going.Add(1)
+	r.cfg.Go(func() {
+		defer r.going.Done()
 		defer this.cancel()
 		this.main()
 		r.mu.Lock()

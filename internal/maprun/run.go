@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,6 +33,9 @@ const (
 	// childTime is how long an Express child may take before the run goes on
 	// without it: longer than any lives.
 	childTime = 6 * time.Minute
+	// sweepEvery is the time between two looks after children whose end was not
+	// told.
+	sweepEvery = 5 * time.Second
 )
 
 // nameOf is what the ARN of a Map Run ends in.
@@ -69,7 +74,8 @@ type run struct {
 	dirty    bool
 	answers  []change // durable with the next save
 	retryAt  time.Time
-	failures int // of the object store, one after the other
+	failures int   // of the object store, one after the other
+	swept    int64 // the child that was looked after last
 }
 
 // child is a child under way.
@@ -192,11 +198,7 @@ func (r *run) persist(what string, do func() error) bool {
 			return true
 		}
 		r.r.cfg.Log.Error("Map Run: "+what, "run", r.name, "error", err)
-		select {
-		case <-time.After(retryAfter):
-		case <-r.ctx.Done():
-			return false
-		}
+		r.r.cfg.Sleep(r.ctx, nil, retryAfter)
 	}
 }
 
@@ -316,8 +318,7 @@ func (r *run) work() bool {
 			r.feed.close()
 		}
 	}()
-	tick := time.NewTicker(5 * time.Second)
-	defer tick.Stop()
+	sweepAt := r.now().Add(sweepEvery)
 	halted := false
 	for {
 		r.takeEnds()
@@ -332,35 +333,38 @@ func (r *run) work() bool {
 			halted = r.p.Failure != nil && r.halt()
 		}
 		r.show()
-		if (r.dirty || len(r.unsaved) > 0 || len(r.answers) > 0) && r.saving == nil && time.Now().After(r.retryAt) {
+		if (r.dirty || len(r.unsaved) > 0 || len(r.answers) > 0) && r.saving == nil && !r.now().Before(r.retryAt) {
 			r.save()
 		}
 		if r.saving == nil && !r.dirty && len(r.inflight) == 0 && (halted || !more) && len(r.unsaved) == 0 {
 			return true
 		}
-		var saved chan error
-		if r.saving != nil {
-			saved = r.saving.done
+		until := sweepAt
+		if now := r.now(); r.retryAt.After(now) && r.retryAt.Before(until) {
+			until = r.retryAt
 		}
-		var retry <-chan time.Time
-		if wait := time.Until(r.retryAt); wait > 0 {
-			retry = time.After(wait)
-		}
-		select {
-		case err := <-saved:
-			r.savedWith(err)
-		case <-r.wake:
-		case <-retry:
-		case <-tick.C:
-			r.sweep()
-		case <-r.ctx.Done():
+		r.r.cfg.Sleep(r.ctx, r.wake, until.Sub(r.now()))
+		if r.ctx.Err() != nil {
 			for _, c := range r.answers {
 				c.done <- r.ctx.Err()
 			}
 			return false
 		}
+		if s := r.saving; s != nil {
+			select {
+			case err := <-s.done:
+				r.savedWith(err)
+			default:
+			}
+		}
+		if !r.now().Before(sweepAt) {
+			r.sweep()
+			sweepAt = r.now().Add(sweepEvery)
+		}
 	}
 }
+
+func (r *run) now() time.Time { return r.r.cfg.Now() }
 
 // limit is how many children may be under way.
 func (r *run) limit() int {
@@ -377,7 +381,7 @@ func (r *run) start() (more bool) {
 		if r.p.Failure != nil {
 			return false
 		}
-		if len(r.inflight) >= r.limit() || len(r.unsaved) > maxUnsaved || time.Now().Before(r.retryAt) {
+		if len(r.inflight) >= r.limit() || len(r.unsaved) > maxUnsaved || r.now().Before(r.retryAt) {
 			return true
 		}
 		c, err := r.next()
@@ -397,7 +401,7 @@ func (r *run) start() (more bool) {
 				r.fail(&engine.RunError{Name: items.Name, Cause: causeOf(err)})
 				return false
 			}
-			r.retryAt = time.Now().Add(retryAfter)
+			r.retryAt = r.now().Add(retryAfter)
 			return true
 		}
 		r.failures = 0
@@ -441,7 +445,7 @@ func (r *run) begin(c *child) {
 	case redriven:
 		r.enter(c)
 		ended := endOf(c.before)
-		at := time.UnixMilli(max(r.r.cfg.Now().UnixMilli(), r.record.RedrivenAt))
+		at := time.UnixMilli(max(r.now().UnixMilli(), r.record.RedrivenAt))
 		r.r.standard.Post(r.ctx, c.id, engine.Redriven{At: at}, func(err error) {
 			if err != nil { // it cannot be redriven, and stays as it was
 				r.tell(ended)
@@ -457,7 +461,7 @@ func (r *run) begin(c *child) {
 		Machine: store.Machine{ID: r.parent.Machine, Name: r.label}, Revision: r.parent.Revision, Input: c.in.text,
 		Child: store.Child{Run: r.record.ID, Index: c.in.index, Items: c.in.items},
 	}
-	c.started = r.r.cfg.Now().UnixMilli()
+	c.started = r.now().UnixMilli()
 	index := c.in.index
 	if r.record.Express {
 		start.Name = r.childName(index)
@@ -534,7 +538,7 @@ func (r *run) takeEnd(c *child, e *end) {
 		if !errors.Is(e.err, store.ErrBusy) {
 			r.r.cfg.Log.Error("Map Run: start a child", "run", r.name, "child", c.in.index, "error", e.err)
 		}
-		r.retryAt = time.Now().Add(10 * time.Millisecond)
+		r.retryAt = r.now().Add(10 * time.Millisecond)
 		r.again = &again{r: r, rest: r.again, list: []*child{c}}
 		return
 	}
@@ -609,8 +613,8 @@ func (r *run) halt() bool {
 		r.running = 0
 		return true
 	}
-	for _, c := range r.inflight {
-		r.r.standard.Post(r.ctx, c.id, engine.Stopped{At: r.r.cfg.Now()}, nil)
+	for _, index := range slices.Sorted(maps.Keys(r.inflight)) {
+		r.r.standard.Post(r.ctx, r.inflight[index].id, engine.Stopped{At: r.now()}, nil)
 	}
 	return true
 }
@@ -649,7 +653,10 @@ func (r *run) save() {
 	r.unsaved, r.answers, r.dirty, r.saving = nil, nil, false, s
 	record := r.record
 	record.Progress = data
-	go func() { s.done <- r.keep(record, s.results) }()
+	r.r.cfg.Go(func() {
+		s.done <- r.keep(record, s.results)
+		r.signal()
+	})
 }
 
 // keep makes a record and results durable.
@@ -688,23 +695,24 @@ func (r *run) savedWith(err error) {
 	r.unsaved = append(s.results, r.unsaved...)
 	r.answers = append(s.answers, r.answers...)
 	r.dirty = true
-	r.retryAt = time.Now().Add(retryAfter)
+	r.retryAt = r.now().Add(retryAfter)
 }
 
 // sweep looks after children whose end was not told: after a commit of unknown
 // outcome, or because they stand still.
 func (r *run) sweep() {
 	const most = 200
-	n := 0
-	late := r.r.cfg.Now().Add(-childTime).UnixMilli()
-	for index, c := range r.inflight {
-		if n++; n > most {
-			break
-		}
+	late := r.now().Add(-childTime).UnixMilli()
+	indexes := slices.Sorted(maps.Keys(r.inflight))
+	next, _ := slices.BinarySearch(indexes, r.swept+1)
+	for i := range min(most, len(indexes)) {
+		index := indexes[(next+i)%len(indexes)]
+		c := r.inflight[index]
+		r.swept = index
 		if r.record.Express {
 			if c.started < late {
 				name, cause := "States.Timeout", "The child execution did not end."
-				r.tell(end{index: index, delta: engine.Delta{Status: engine.TimedOut, StoppedAt: r.r.cfg.Now().UnixMilli(), Error: &name, Cause: &cause}})
+				r.tell(end{index: index, delta: engine.Delta{Status: engine.TimedOut, StoppedAt: r.now().UnixMilli(), Error: &name, Cause: &cause}})
 			}
 			continue
 		}
@@ -719,7 +727,7 @@ func (r *run) report() {
 	if r.record.Status == engine.Aborted || r.record.Stopping {
 		return
 	}
-	ev := engine.MapRunEnded{At: r.r.cfg.Now(), Task: r.task}
+	ev := engine.MapRunEnded{At: r.now(), Task: r.task}
 	switch {
 	case r.p.Failure != nil:
 		ev.Error, ev.Cause = &r.p.Failure.Name, &r.p.Failure.Cause

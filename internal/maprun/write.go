@@ -40,7 +40,7 @@ func (r *run) conclude() error {
 			record.Status = engine.Failed
 		}
 	}
-	record.StoppedAt = r.r.cfg.Now().UnixMilli()
+	record.StoppedAt = r.now().UnixMilli()
 	r.p.Saves++
 	data, err := r.p.encode()
 	if err != nil {

@@ -698,6 +698,15 @@ func (w *Worker) Write(ctx context.Context, do func(ctx context.Context, tx stor
 	return op.wait(ctx)
 }
 
+// PostWrite is Write without the wait: the channel gets what Write would return.
+func (w *Worker) PostWrite(do func(ctx context.Context, tx store.Tx) error) <-chan error {
+	op := w.enlist(do)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.signal()
+	return op.done
+}
+
 // WriteAhead is Write without waiting: done gets what Write would return, by
 // another goroutine. What is delivered to the worker after WriteAhead has returned
 // is durable with do's change or later, never before. Something is expected to
