@@ -139,22 +139,28 @@ func (r *Runner) Recover(ctx context.Context) error {
 	}
 }
 
-// Start begins a run, or lets it go on.
+// Start begins a run, or lets it go on. One that is begun again while it is still
+// being given up goes on once that is through.
 func (r *Runner) Start(execution store.ExecutionID, ask *engine.StartMapRun) {
 	name := nameOf(ask.Run.ARN)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.runs[name] != nil {
-		return // told again
+	this := &run{r: r, name: name, execution: execution, task: ask.Task, ask: ask.Run}
+	last := r.runs[name].last()
+	switch {
+	case last == nil:
+		r.begin(this)
+	case last.ask == nil || last.ask.Redrives < ask.Run.Redrives:
+		last.then = this
+	default: // told again
 	}
-	r.begin(&run{r: r, name: name, execution: execution, task: ask.Task, ask: ask.Run})
 }
 
 // Stop gives up a run: its Standard children are stopped.
 func (r *Runner) Stop(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	this := r.runs[name]
+	this := r.runs[name].last()
 	if this == nil {
 		this = &run{r: r, name: name}
 		r.begin(this)
@@ -177,6 +183,9 @@ func (r *Runner) begin(this *run) {
 		this.main()
 		r.mu.Lock()
 		delete(r.runs, this.name)
+		if this.then != nil {
+			r.begin(this.then)
+		}
 		r.mu.Unlock()
 	})
 }

@@ -52,6 +52,7 @@ type run struct {
 	ctx       context.Context
 	cancel    context.CancelFunc
 	wake      chan struct{}
+	then      *run // begins when this one is through; belongs to the Runner's lock
 
 	mu      sync.Mutex
 	ends    []end
@@ -128,6 +129,23 @@ type save struct {
 	done    chan error
 }
 
+// last is the newest of those that wait for each other; nil: none.
+func (r *run) last() *run {
+	for r != nil && r.then != nil {
+		r = r.then
+	}
+	return r
+}
+
+// outdated says that the run has been begun again since it was asked for, or
+// asked to be given up: that is for another one to do.
+func (r *run) outdated() bool {
+	if r.ask == nil {
+		return !r.record.Stopping
+	}
+	return r.record.Redrives > r.ask.Redrives
+}
+
 func (r *run) tell(e end) {
 	r.mu.Lock()
 	r.ends = append(r.ends, e)
@@ -173,7 +191,7 @@ func (r *run) show() {
 // main is the run from its beginning, or from where the last process left it,
 // to its end.
 func (r *run) main() {
-	if !r.persist("read it", r.load) {
+	if !r.persist("read it", r.load) || r.outdated() {
 		return
 	}
 	if r.record.Status == engine.Running {
@@ -659,9 +677,17 @@ func (r *run) save() {
 	})
 }
 
-// keep makes a record and results durable.
+// keep makes a record and results durable. A run that has been begun again in the
+// meantime has not ended.
 func (r *run) keep(record store.MapRun, results []byte) error {
 	return r.r.standard.Write(r.ctx, func(ctx context.Context, tx store.Tx) error {
+		kept, err := tx.MapRun(ctx, record.ID)
+		if err != nil {
+			return err
+		}
+		if kept.Redrives > record.Redrives {
+			record.Status, record.StoppedAt = kept.Status, kept.StoppedAt
+		}
 		if len(results) > 0 {
 			if err := tx.AddResults(ctx, record.ID, results); err != nil {
 				return err
