@@ -98,3 +98,14 @@ func eachResult(row []byte, yield func(*result) bool) error {
 	}
 	return nil
 }
+
+// EachOutput calls yield with the index and the output of each child in a row of
+// results that has succeeded: for a simulator, which looks at what is kept.
+func EachOutput(row []byte, yield func(index int64, output string)) error {
+	return eachResult(row, func(r *result) bool {
+		if r.status == engine.Succeeded && r.output != nil {
+			yield(r.index, *r.output)
+		}
+		return true
+	})
+}

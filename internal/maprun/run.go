@@ -87,6 +87,7 @@ type child struct {
 	started int64 // Unix milliseconds
 	how     beginning
 	before  *store.Execution // redriven: how it had ended
+	unsure  error            // why it may not have begun, until the store says
 }
 
 // errLook asks for a look at how a child is.
@@ -547,6 +548,9 @@ func (r *run) takeEnd(c *child, e *end) {
 		}
 		*e = endOf(&x)
 	}
+	if e.err != nil && !r.record.Express && !errors.Is(e.err, store.ErrBusy) && r.begun(c, e) {
+		return
+	}
 	delete(r.inflight, c.in.index)
 	r.running -= c.in.items
 	if !r.record.Express {
@@ -565,6 +569,27 @@ func (r *run) takeEnd(c *child, e *end) {
 		return
 	}
 	r.count(c, e)
+}
+
+// begun asks the store whether a Standard child has begun although its start gave
+// an error: there must not be two for an item. It returns false if there is an
+// end to be taken in, of the child or of the attempt to start it.
+func (r *run) begun(c *child, e *end) bool {
+	x, err := r.r.cfg.Store.Execution(r.ctx, c.id)
+	if errors.Is(err, store.ErrNotFound) {
+		c.unsure = nil
+		return false
+	}
+	if err != nil {
+		c.unsure = e.err // sweep asks again
+		return true
+	}
+	c.unsure = nil
+	if x.Status == engine.Running {
+		return true
+	}
+	*e = endOf(&x)
+	return false
 }
 
 // count takes in how a child has ended.
@@ -742,7 +767,9 @@ func (r *run) sweep() {
 			}
 			continue
 		}
-		if x, err := r.r.cfg.Store.Execution(r.ctx, c.id); err == nil && x.Status != engine.Running {
+		if c.unsure != nil {
+			r.tell(end{id: c.id, err: c.unsure})
+		} else if x, err := r.r.cfg.Store.Execution(r.ctx, c.id); err == nil && x.Status != engine.Running {
 			r.tell(endOf(&x))
 		}
 	}
