@@ -130,10 +130,12 @@ func (p *progress) view(children, items int64) store.MapRunView {
 	return v
 }
 
-// counts are t's with what has not ended of total.
+// counts are t's with what has not ended of total, which is not known yet of
+// children that a process before this one has started.
 func counts(t tally, total, running int64) store.MapRunCounts {
+	total = max(total, running+t.Succeeded+t.Failed+t.TimedOut+t.Aborted)
 	c := store.MapRunCounts{Succeeded: t.Succeeded, Failed: t.Failed, TimedOut: t.TimedOut, Aborted: t.Aborted, Running: running, Total: total}
 	c.Written = c.Succeeded // also where nothing is written anywhere (recorded)
-	c.Pending = max(0, total-running-t.Succeeded-t.Failed-t.TimedOut-t.Aborted)
+	c.Pending = total - running - t.Succeeded - t.Failed - t.TimedOut - t.Aborted
 	return c
 }
