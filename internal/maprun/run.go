@@ -465,6 +465,7 @@ func (r *run) next() (*child, error) {
 func (r *run) begin(c *child) {
 	switch c.how {
 	case redriven:
+		delete(r.early, c.in.index) // it will end once more
 		r.enter(c)
 		ended := endOf(c.before)
 		at := time.UnixMilli(max(r.now().UnixMilli(), r.record.RedrivenAt))
