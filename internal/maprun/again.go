@@ -145,17 +145,37 @@ func (r *run) recount() error {
 	if r.record.Express {
 		return nil
 	}
-	r.p.Ended, r.p.EndedOf = tally{}, tally{}
 	known := r.p.children()
-	return r.eachExecution(0, func(x *store.Execution) bool {
+	return r.tally(func(x *store.Execution) bool {
 		s := r.p.holding(x.Child.Index)
 		waits := x.Status == engine.Running || x.Status != engine.Succeeded && x.RedrivenAt < r.record.RedrivenAt
-		if !waits && x.Child.Index < known && (s == nil || s.done(x.Child.Index)) {
-			r.p.Ended.add(x.Status, 1)
-			r.p.EndedOf.add(x.Status, x.Child.Items)
+		return !waits && x.Child.Index < known && (s == nil || s.done(x.Child.Index))
+	})
+}
+
+// recountEnded counts the Standard children of a run that was redriven when they
+// have all ended: some may not have been begun again, and are what they were.
+func (r *run) recountEnded() error {
+	if r.record.Express || r.record.Redrives == 0 {
+		return nil
+	}
+	return r.tally(func(x *store.Execution) bool { return x.Status != engine.Running })
+}
+
+// tally counts those of the Standard children that belong.
+func (r *run) tally(belongs func(*store.Execution) bool) error {
+	var ended, of tally
+	err := r.eachExecution(0, func(x *store.Execution) bool {
+		if belongs(x) {
+			ended.add(x.Status, 1)
+			of.add(x.Status, x.Child.Items)
 		}
 		return true
 	})
+	if err == nil {
+		r.p.Ended, r.p.EndedOf = ended, of
+	}
+	return err
 }
 
 // eachExecution calls yield with the Standard children, by index, from one on.

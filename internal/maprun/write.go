@@ -28,6 +28,9 @@ func (r *run) conclude() error {
 	stopped := r.stopped
 	r.mu.Unlock()
 	record := r.record
+	if err := r.recountEnded(); err != nil {
+		return err
+	}
 	switch {
 	case stopped || r.ask == nil:
 		record.Status = engine.Aborted
