@@ -16,6 +16,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -118,8 +119,8 @@ func (r *Runner) Run(ctx context.Context) error {
 	return nil
 }
 
-// Recover gives up the runs under way that nobody waits for: it is what Run does
-// first.
+// Recover gives up the runs under way that nobody waits for, as the store has them:
+// it is what Run does first.
 func (r *Runner) Recover(ctx context.Context) error {
 	const page = 100
 	for last := store.MapRunID(0); ; {
@@ -130,7 +131,7 @@ func (r *Runner) Recover(ctx context.Context) error {
 		for _, record := range list {
 			last = record.ID
 			if record.Stopping {
-				r.Stop(record.Name)
+				r.stop(record.Name, record.Redrives)
 			}
 		}
 		if len(list) < page {
@@ -157,13 +158,20 @@ func (r *Runner) Start(execution store.ExecutionID, ask *engine.StartMapRun) {
 }
 
 // Stop gives up a run: its Standard children are stopped.
-func (r *Runner) Stop(name string) {
+func (r *Runner) Stop(name string) { r.stop(name, math.MaxInt64) }
+
+// stop is Stop for a run as it was after so many redrives: one that has been begun
+// again since goes on.
+func (r *Runner) stop(name string, redrives int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	this := r.runs[name].last()
-	if this == nil {
+	switch {
+	case this == nil:
 		this = &run{r: r, name: name}
 		r.begin(this)
+	case this.ask != nil && this.ask.Redrives > redrives:
+		return
 	}
 	this.stop()
 }

@@ -137,7 +137,11 @@ func (w *Worker) catchUp(ctx context.Context, now time.Time) {
 	w.mu.Lock()
 	w.ends.tellAll() // it may have been somebody's end
 	w.mu.Unlock()
-	if err := w.Recover(ctx); err != nil {
+	err := w.Recover(ctx)
+	if err == nil && w.cfg.MapRuns != nil {
+		err = w.cfg.MapRuns.Recover(ctx)
+	}
+	if err != nil {
 		w.cfg.Log.Error("recovery after a commit of unknown outcome", "error", err)
 		w.mu.Lock()
 		w.doubt = true

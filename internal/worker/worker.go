@@ -99,6 +99,9 @@ type MapRuns interface {
 	Start(execution store.ExecutionID, ask *engine.StartMapRun)
 	// Stop says that nobody waits for a run's end any more.
 	Stop(name string)
+	// Recover stops the runs of which the store says that nobody waits for them,
+	// for Stop may not have said so: after a commit of unknown outcome.
+	Recover(ctx context.Context) error
 }
 
 // Keeper keeps results that no payload can hold. Its methods may be called
