@@ -153,10 +153,11 @@ func (r *run) recount() error {
 	})
 }
 
-// recountEnded counts the Standard children of a run that was redriven when they
-// have all ended: some may not have been begun again, and are what they were.
+// recountEnded counts the Standard children when all have ended, where some were
+// not counted as they did: a run that was redriven may not have come to begin all
+// of them again, and one that was given up not to where they are in its source.
 func (r *run) recountEnded() error {
-	if r.record.Express || r.record.Redrives == 0 {
+	if r.record.Express || r.record.Redrives == 0 && len(r.early) == 0 {
 		return nil
 	}
 	return r.tally(func(x *store.Execution) bool { return x.Status != engine.Running })

@@ -351,9 +351,6 @@ func (r *run) work() bool {
 			more = r.start()
 			halted = r.p.Failure != nil && r.halt()
 		}
-		if halted {
-			r.countEarly()
-		}
 		r.show()
 		if (r.dirty || len(r.unsaved) > 0 || len(r.answers) > 0) && r.saving == nil && !r.now().Before(r.retryAt) {
 			r.save()
@@ -664,15 +661,6 @@ func (r *run) halt() bool {
 		r.r.standard.Post(r.ctx, r.inflight[index].id, engine.Stopped{At: r.now()}, nil)
 	}
 	return true
-}
-
-// countEarly counts the ends that had to wait for the source: it is not read any
-// more.
-func (r *run) countEarly() {
-	for _, x := range r.early {
-		r.count(x.child, &x.end)
-	}
-	clear(r.early)
 }
 
 // takeChanges takes in updates, and says whether the run is to be given up.
