@@ -729,10 +729,18 @@ func (r *run) savedWith(err error) {
 	s := r.saving
 	r.saving = nil
 	if err != nil {
-		if kept, lost := r.r.cfg.Store.MapRunByID(r.ctx, r.record.ID); lost == nil {
-			if p, lost := readProgress(kept.Progress); lost == nil && p.Saves == s.number {
-				err = nil
-			}
+		kept, lost := r.r.cfg.Store.MapRunByID(r.ctx, r.record.ID)
+		if lost != nil { // nothing else until that is known
+			r.saving = s
+			r.r.cfg.Go(func() {
+				r.r.cfg.Sleep(r.ctx, nil, retryAfter)
+				s.done <- err
+				r.signal()
+			})
+			return
+		}
+		if p, lost := readProgress(kept.Progress); lost == nil && p.Saves == s.number {
+			err = nil
 		}
 	}
 	if err == nil {
