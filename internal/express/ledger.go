@@ -104,6 +104,11 @@ func (l *ledger) flush(ctx context.Context) {
 		l.failed = false
 		return
 	}
+	if errors.Is(err, store.ErrUnknown) { // what was refused does not run later, should it have been kept all the same
+		for i := range starts {
+			drops = append(drops, starts[i].ID)
+		}
+	}
 	l.mu.Lock()
 	l.drops = append(drops, l.drops...)
 	l.mu.Unlock()
