@@ -104,7 +104,7 @@ var layers = []struct {
 		"a door to the board for models: what may be done the board decides, and who calls is told to it"},
 	{"internal/views", []string{"asl/...", "internal/arn", "internal/engine", "internal/feed", "internal/openapi", "internal/rest", "internal/store"},
 		"views are made of what is kept; they declare what they need of those who run executions"},
-	{"internal/sim", []string{"asl/...", "internal/arn", "internal/engine", "internal/store/...", "internal/task", "internal/worker"},
+	{"internal/sim", []string{"asl/...", "internal/arn", "internal/engine", "internal/maprun", "internal/store/...", "internal/task", "internal/worker"},
 		"the simulator sets real parts in motion and comes between them at their two doors"},
 	{"examples", nil, "examples are data for anyone"},
 	{"examples/...", nil, "an example's agents know Lockstep's doors, as any agent does"},

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/lockstep-run/lockstep/asl"
-	"github.com/lockstep-run/lockstep/asl/value"
 	"github.com/lockstep-run/lockstep/internal/engine"
 	"github.com/lockstep-run/lockstep/internal/store"
 )
@@ -271,13 +270,9 @@ func (w *world) wayOf(id store.ExecutionID) way {
 	if err != nil {
 		w.violated("acknowledged is durable", "execution %d: %v", id, err)
 	}
-	in, err := value.Parse(x.Input)
-	if err != nil {
-		panic(err)
-	}
-	depths := w.depths(w.definitions[x.Machine-w.machines[0].ID])
+	depths := depthsOf(w.machineOf(x))
 	events := w.history(id)
-	this := way{id: id, who: in.Get("who").Str(), paths: pathsOf(events, depths)}
+	this := way{id: id, who: whoIn(x.Input), paths: pathsOf(events, depths)}
 	this.once = this.paths
 	if i := slices.IndexFunc(events, func(ev engine.HistoryEvent) bool { return ev.Type == engine.ExecutionRedrivenType }); i > 0 {
 		this.once = pathsOf(events[:i], depths)
@@ -308,7 +303,7 @@ func pathsOf(events []engine.HistoryEvent, depths map[string]int) []string {
 			path = append(slices.Clone(path), ev.Name)
 		case named:
 			path = path[:depth]
-		case ev.Type == engine.ParallelStateSucceededType, ev.Type == engine.MapStateSucceededType && previous.Type != engine.MapStateStartedType:
+		case ev.Type == engine.ParallelStateSucceededType, ev.Type == engine.MapStateSucceededType && previous.Type != engine.MapStateStartedType && previous.Type != engine.MapRunSucceededType:
 			path = path[:len(path)-1]
 		}
 		at[ev.ID] = path
@@ -334,12 +329,25 @@ func pathsOf(events []engine.HistoryEvent, depths map[string]int) []string {
 	return append(texts, fmt.Sprintln(last.Type, deref(last.Data), deref(last.Error), deref(last.Cause)))
 }
 
-// depths says of every state how many Parallel and Map states it is inside.
-func (w *world) depths(definition string) map[string]int {
+// machineOf is what an execution runs.
+func (w *world) machineOf(x store.Execution) *asl.Machine {
+	definition := w.definitions[x.Machine-w.machines[0].ID]
 	m, diagnostics := asl.Parse(definition, asl.Options{})
 	if m == nil {
 		w.violated("machines are valid", "%v\n%s", diagnostics, definition)
 	}
+	if x.Child.Run == 0 {
+		return m
+	}
+	r, err := w.disk.base.MapRunByID(context.Background(), x.Child.Run)
+	if err != nil || w.disk.book[r.Execution] == nil {
+		w.violated("no child without its run", "execution %d belongs to Map Run %d, which belongs to execution %d: %v", x.ID, x.Child.Run, r.Execution, err)
+	}
+	return m.Child(r.State)
+}
+
+// depthsOf says of every state how many Parallel and Map states it is inside.
+func depthsOf(m *asl.Machine) map[string]int {
 	depths := map[string]int{}
 	var walk func(s *asl.Scope, depth int)
 	walk = func(s *asl.Scope, depth int) {

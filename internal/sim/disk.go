@@ -27,6 +27,7 @@ type disk struct {
 	secret [32]byte
 	twin   Twin
 	faults bool
+	second bool                                    // the second act is on
 	broken func(check, format string, args ...any) // reports a violation
 
 	removal
@@ -35,6 +36,8 @@ type disk struct {
 	log     []store.Commit      // twins only: what a disk that loses commits is made from
 	delayed func()
 	commits int
+
+	children map[item]store.ExecutionID // of Map Runs
 }
 
 // account is what the disk has accepted of one execution.
@@ -45,6 +48,7 @@ type account struct {
 	status  engine.Status
 	// redrives counts the times that it was begun again.
 	redrives int64
+	ends     int            // final events
 	results  map[string]int // outcomes in the history, by output or cause
 	events   []engine.HistoryEvent
 }
@@ -160,6 +164,60 @@ func (v *view) Revision(ctx context.Context, id store.RevisionID) (store.Revisio
 	return v.base.Revision(ctx, id)
 }
 
+func (v *view) MapRun(ctx context.Context, name string) (store.MapRun, error) {
+	if err := v.runTrouble(); err != nil {
+		return store.MapRun{}, err
+	}
+	return v.base.MapRun(ctx, name)
+}
+
+func (v *view) MapRunByID(ctx context.Context, id store.MapRunID) (store.MapRun, error) {
+	if err := v.runTrouble(); err != nil {
+		return store.MapRun{}, err
+	}
+	r, err := v.base.MapRunByID(ctx, id)
+	if v.twin == SavesNotRead {
+		r.Progress = nil
+	}
+	return r, err
+}
+
+func (v *view) OpenMapRuns(ctx context.Context, after store.MapRunID, limit int) ([]store.MapRun, error) {
+	if err := v.runTrouble(); err != nil {
+		return nil, err
+	}
+	if v.twin == RunsNotReloaded {
+		return nil, nil
+	}
+	return v.base.OpenMapRuns(ctx, after, limit)
+}
+
+func (v *view) Children(ctx context.Context, run store.MapRunID, from int64, limit int) ([]store.Execution, error) {
+	if err := v.runTrouble(); err != nil {
+		return nil, err
+	}
+	return v.base.Children(ctx, run, from, limit)
+}
+
+func (v *view) Results(ctx context.Context, run store.MapRunID, yield func([]byte) bool) error {
+	if err := v.runTrouble(); err != nil {
+		return err
+	}
+	return v.base.Results(ctx, run, yield)
+}
+
+// runTrouble is what a read about Map Runs may meet. There are none in the first
+// act.
+func (v *view) runTrouble() error {
+	if !v.second {
+		return nil
+	}
+	if v.zombie {
+		return errDisk
+	}
+	return v.trouble()
+}
+
 // Commit fails, keeps and says so, keeps and does not say so, or ends the
 // node's life before or after.
 func (v *view) Commit(ctx context.Context, c *store.Commit) error {
@@ -179,8 +237,12 @@ func (v *view) Commit(ctx context.Context, c *store.Commit) error {
 	if v.during != nil {
 		v.during(true)
 	}
+	unsure := 15
+	if v.second {
+		unsure = 6 // nothing but looking into the store helps against this
+	}
 	switch {
-	case v.chance(15):
+	case v.chance(unsure):
 		return fmt.Errorf("kept: %w", store.ErrUnknown)
 	case v.chance(40):
 		return fmt.Errorf("kept: %w", store.ErrBroken)
@@ -198,7 +260,10 @@ func (v *view) Commit(ctx context.Context, c *store.Commit) error {
 func (v *view) keep(ctx context.Context, c *store.Commit) error {
 	passed, at := c, []int(nil)
 	if v.zombie {
-		passed = &store.Commit{Writes: c.Writes}
+		passed = &store.Commit{}
+		for i := range c.Writes { // refused by the lease
+			c.Writes[i].Err = errDisk
+		}
 		for i := range c.Executions {
 			x := &c.Executions[i]
 			kept := v.book[x.ID]
@@ -225,12 +290,12 @@ func (v *view) keep(ctx context.Context, c *store.Commit) error {
 		}
 	case AnswersEarly:
 		if v.rng.IntN(4) == 0 {
-			late := &store.Commit{Executions: slices.Clone(passed.Executions)}
+			late := &store.Commit{Executions: slices.Clone(passed.Executions), Writes: slices.Clone(passed.Writes)}
 			v.delayed = func() { v.pass(ctx, late) }
 			return nil
 		}
 	case NotSynced:
-		v.log = append(v.log, store.Commit{Executions: slices.Clone(passed.Executions)})
+		v.log = append(v.log, store.Commit{Executions: slices.Clone(passed.Executions), Writes: slices.Clone(passed.Writes)})
 	}
 	err := v.pass(ctx, passed)
 	for i := range at {
@@ -282,6 +347,13 @@ func (v *view) account(x *store.ExecutionCommit) {
 		kept = &account{writer: map[int64]int{}, results: map[string]int{}}
 		v.book[x.ID] = kept
 		v.ids = append(v.ids, x.ID)
+		if child := x.New.Child; child.Run != 0 {
+			at := item{child.Run, child.Index}
+			if other := v.children[at]; other != 0 {
+				v.broken("one result for each item", "child %d of Map Run %d is execution %d, and execution %d as well", at.index, at.run, other, x.ID)
+			}
+			v.children[at] = x.ID
+		}
 	} else if !v.grounded(x) {
 		v.broken("version guard", "execution %d: a commit was accepted on version %d, which node %d had neither read nor written", x.ID, kept.version, v.gen)
 	}
@@ -311,7 +383,10 @@ func (v *view) account(x *store.ExecutionCommit) {
 			v.broken("one end", "execution %d: event %d, %s, was accepted although it ran: %v", x.ID, events[i].ID, events[i].Type, running)
 		}
 		_, final := finals[events[i].Type]
-		if running = !final; again {
+		if running = !final; final {
+			kept.ends++
+		}
+		if again {
 			kept.redrives++
 		}
 		switch ev := &events[i]; ev.Type {

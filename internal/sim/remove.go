@@ -34,10 +34,10 @@ func newRemoval(seed uint64, twin Twin) removal {
 
 // maybeRemove removes an execution that was not given a name: clients ask for the
 // others again, and would start them anew. In the second act clients want executions
-// to be redriven; the wild ones can do without.
+// to be redriven; the wild ones can do without. Map Runs have children that they read.
 func (w *world) maybeRemove() {
 	r := w.disk.removal.rng
-	if r == nil || w.second != nil && !w.wild || len(w.disk.ids) == 0 || r.IntN(6) > 0 {
+	if r == nil || w.second != nil && (!w.wild || w.second.runs) || len(w.disk.ids) == 0 || r.IntN(6) > 0 {
 		return
 	}
 	ctx := context.Background()

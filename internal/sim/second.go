@@ -20,8 +20,11 @@ import (
 
 // act is the second act of a world.
 type act struct {
+	plan           *rand.Rand
 	steps, crashes int
 	faults         bool
+	runs           bool  // the last machine has a distributed Map
+	items          int64 // that it has
 }
 
 // redrives are what the client of a start does about its end.
@@ -33,55 +36,91 @@ type redrives struct {
 	refused      bool // for good
 }
 
-// secondAct plays the second act, if the seed has one.
-func (w *world) secondAct() {
+// planSecond decides whether there is a second act, and what it is about.
+func (w *world) planSecond() {
 	plan := rand.New(rand.NewPCG(w.seed, 4))
 	if plan.IntN(2) == 0 {
 		return
 	}
-	w.second = &act{steps: 20 + plan.IntN(100), crashes: []int{0, 100, 40, 15}[plan.IntN(4)], faults: plan.IntN(4) > 0}
+	w.later = &act{plan: plan, steps: 20 + plan.IntN(100), crashes: []int{0, 100, 40, 15}[plan.IntN(4)], faults: plan.IntN(4) > 0}
+	if w.later.runs = plan.IntN(2) == 0; w.later.runs {
+		m := &maker{Rand: plan, wild: w.wild, large: w.payload > 0, budget: 10}
+		w.later.items = 1 + plan.Int64N(6)
+		w.definitions = append(w.definitions, m.distributed(w.later.items))
+	}
+}
+
+// secondAct plays the second act, if the seed has one.
+func (w *world) secondAct() {
+	if w.later == nil {
+		return
+	}
+	w.second, w.disk.second = w.later, true
+	plan := w.second.plan
 	first := len(w.starts)
-	for i := range plan.IntN(3) {
+	begin := func(machine int) {
+		i := len(w.starts)
 		s := &start{
-			machine: plan.IntN(len(w.definitions)),
-			input: fmt.Sprintf(`{"who":"e%d","n":0,"v":"%x","t":%q}`, first+i, plan.IntN(16),
+			machine: machine,
+			input: fmt.Sprintf(`{"who":"e%d","n":0,"v":"%x","t":%q}`, i, plan.IntN(16),
 				epoch.Add(secondsOf(plan.IntN(600)-300)).Format("2006-01-02T15:04:05Z")),
 			stop: w.wild && plan.IntN(4) == 0,
 		}
 		if plan.IntN(2) == 0 {
-			s.name = fmt.Sprintf("x%d", first+i)
+			s.name = fmt.Sprintf("x%d", i)
 		}
 		w.starts = append(w.starts, s)
 	}
-	for _, s := range w.starts {
+	for range plan.IntN(3) {
+		begin(plan.IntN(len(w.definitions)))
+	}
+	if w.second.runs {
+		for range 1 + plan.IntN(2) {
+			begin(len(w.definitions) - 1)
+			last := w.starts[len(w.starts)-1]
+			last.stop = w.wild && plan.IntN(2) == 0
+		}
+	}
+	for i, s := range w.starts {
 		s.redriveWish = plan.Int64N(4)
-		if s.stop && s.stopped && plan.IntN(3) == 0 {
+		if i < first && s.stopped && plan.IntN(3) == 0 {
 			s.stopped = false // once more
 		}
 	}
 	w.tell("the second act begins: %+v", *w.second)
-	if w.calm {
-		w.settle()
-	} else {
-		w.rng = plan
-		w.disk.rng = plan
+	if !w.calm {
+		w.rng, w.disk.rng = plan, plan
 		w.trouble, w.disk.faults, w.crashes = true, w.second.faults, w.second.crashes
 		if w.crashes > 0 {
 			w.node.view.fate = w.node.view.calls + 1 + plan.IntN(4*w.crashes)
 		}
 		for range w.second.steps {
 			w.act()
+			w.checkCounts()
 		}
-		w.settle()
 	}
+	w.settle()
 	w.check()
+	w.checkMapRuns()
 }
 
-// actAgain lets one of those things happen that belong to the second act.
-func (w *world) actAgain(n *node) {
-	if s := w.starts[w.rng.IntN(len(w.starts))]; s.redriveAsked != n.gen || w.wild && w.rng.IntN(4) == 0 {
-		w.redrive(n, s)
+// actAgain lets one of those things happen that belong to the second act, or
+// returns false.
+func (w *world) actAgain(n *node) bool {
+	switch w.rng.IntN(10) {
+	case 0, 1:
+		if s := w.starts[w.rng.IntN(len(w.starts))]; s.redriveAsked != n.gen || w.wild && w.rng.IntN(4) == 0 {
+			w.redrive(n, s)
+		}
+	case 2, 3, 4:
+		if len(n.routines) == 0 {
+			return false
+		}
+		w.resumeAny(n)
+	default:
+		return false
 	}
+	return true
 }
 
 // redrive asks to begin an execution again, if it has ended otherwise than its
@@ -170,14 +209,8 @@ type visit struct{ state, who string }
 // each of its branches once.
 func (w *world) checkKept(x store.Execution, events []engine.HistoryEvent) {
 	entered, left, begun := map[visit]int{}, map[visit]int{}, map[visit]int{}
-	depths, container := w.depths(w.definitions[x.Machine-w.machines[0].ID]), w.containers(w.definitions[x.Machine-w.machines[0].ID])
-	whoOf := func(text string) string {
-		in, err := value.Parse(text)
-		if err != nil {
-			w.violated("results are JSON", "execution %d: %s: %v", x.ID, text, err)
-		}
-		return in.Get("who").Str()
-	}
+	m := w.machineOf(x)
+	depths, container := depthsOf(m), containersOf(m)
 	for _, ev := range events {
 		switch ev.Type {
 		case engine.TaskScheduledType, engine.LambdaFunctionScheduledType, engine.ActivityScheduledType:
@@ -194,7 +227,7 @@ func (w *world) checkKept(x store.Execution, events []engine.HistoryEvent) {
 		if _, named := depths[ev.Name]; !named || ev.Type == engine.ActivityStartedType || ev.Data == nil {
 			continue
 		}
-		v := visit{ev.Name, whoOf(*ev.Data)}
+		v := visit{ev.Name, whoIn(*ev.Data)}
 		if !isEntry(ev.Type) {
 			if left[v]++; left[v] > entered[v] {
 				w.violated("what succeeded is not done again", "execution %d entered %v %d times, and has left it more often: event %d", x.ID, v, entered[v], ev.ID)
@@ -239,12 +272,8 @@ type container struct {
 	again bool // may be tried again after a failure
 }
 
-// containers says of every state inside of a Parallel or Map which one it is.
-func (w *world) containers(definition string) map[string]container {
-	m, diagnostics := asl.Parse(definition, asl.Options{})
-	if m == nil {
-		w.violated("machines are valid", "%v\n%s", diagnostics, definition)
-	}
+// containersOf says of every state inside of a Parallel or Map which one it is.
+func containersOf(m *asl.Machine) map[string]container {
 	found := map[string]container{}
 	var walk func(s *asl.Scope, around container)
 	walk = func(s *asl.Scope, around container) {

@@ -51,6 +51,8 @@ const (
 	NotDoubted             // after a commit of unknown outcome nobody looks what is to be done
 	EarlyDropped           // callbacks that come early are dropped
 	SameIDs                // ids of executions that were removed are given out again
+	RunsNotReloaded        // a new node does not ask which Map Runs are to be given up
+	SavesNotRead           // after a save of unknown outcome a Map Run does not see what is kept
 	AttemptIgnored         // an answer counts for whatever attempt is waiting
 )
 
@@ -78,6 +80,7 @@ type Outcome struct {
 	Commits     int
 	Crashes     int
 	Redrives    int64
+	MapRuns     int
 	Transitions int64
 	History     []byte // all histories, in the order of the starts
 }
@@ -104,7 +107,7 @@ func newWorld(seed uint64, o Options, trouble bool) *world {
 		rng:   rand.New(rand.NewPCG(seed, 2)),
 		now:   epoch,
 		calls: map[string]*call{}, held: map[string]*token{},
-		given: map[string]int{},
+		given: map[string]int{}, express: map[item]int{}, stopping: map[store.MapRunID]*stopping{},
 	}
 	w.wild = plan.IntN(2) == 0
 	if rand.New(rand.NewPCG(seed, 3)).IntN(3) == 0 {
@@ -133,11 +136,12 @@ func newWorld(seed uint64, o Options, trouble bool) *world {
 	w.crashes = []int{0, 200, 40, 15}[plan.IntN(4)]
 	w.disk = &disk{
 		rng: w.rng, twin: o.Twin, faults: trouble && plan.IntN(4) > 0,
-		book: map[store.ExecutionID]*account{}, broken: w.violated, removal: newRemoval(seed, o.Twin),
+		book: map[store.ExecutionID]*account{}, children: map[item]store.ExecutionID{}, broken: w.violated, removal: newRemoval(seed, o.Twin),
 	}
 	for i := range w.disk.secret {
 		w.disk.secret[i] = byte(seed >> (i % 8 * 8))
 	}
+	w.planSecond()
 	w.openStore = o.Open
 	if o.Open == nil {
 		w.openStore = func() (store.Store, error) { return memory.New(), nil }
@@ -147,6 +151,11 @@ func newWorld(seed uint64, o Options, trouble bool) *world {
 
 // live is the whole life of a world. A panic in it is a violation too.
 func (w *world) live() (out Outcome, err error) {
+	defer func() {
+		for _, n := range w.nodes {
+			w.bury(n)
+		}
+	}()
 	defer func() {
 		if r := recover(); r != nil {
 			v, ok := r.(*Violation)
@@ -182,6 +191,7 @@ func (w *world) live() (out Outcome, err error) {
 	}
 	out.Removed = len(w.disk.removed)
 	out.Executions, out.Commits, out.Crashes, out.Kept = len(w.disk.ids), w.disk.commits, w.died, w.kept
+	out.MapRuns = w.runs
 	return out, nil
 }
 

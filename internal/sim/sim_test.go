@@ -55,7 +55,7 @@ func TestSim(t *testing.T) {
 	if testing.Short() {
 		n = min(n, 300)
 	}
-	var executions, crashes, commits, kept, removed, redrives atomic.Int64
+	var executions, crashes, commits, kept, removed, redrives, runs atomic.Int64
 	err := each(n, func(seed uint64) error {
 		out, err := Run(seed, Options{})
 		executions.Add(int64(out.Executions))
@@ -64,15 +64,16 @@ func TestSim(t *testing.T) {
 		kept.Add(int64(out.Kept))
 		removed.Add(int64(out.Removed))
 		redrives.Add(out.Redrives)
+		runs.Add(int64(out.MapRuns))
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d worlds: %d executions, %d commits, %d crashes, %d results kept, %d executions removed, %d redrives",
-		n, executions.Load(), commits.Load(), crashes.Load(), kept.Load(), removed.Load(), redrives.Load())
-	if n >= 300 && (removed.Load() == 0 || redrives.Load() == 0) {
-		t.Error("nothing was removed, or nothing redriven")
+	t.Logf("%d worlds: %d executions, %d commits, %d crashes, %d results kept, %d executions removed, %d redrives, %d Map Runs",
+		n, executions.Load(), commits.Load(), crashes.Load(), kept.Load(), removed.Load(), redrives.Load(), runs.Load())
+	if n >= 300 && (removed.Load() == 0 || redrives.Load() == 0 || runs.Load() == 0) {
+		t.Error("nothing was removed, nothing redriven, or no Map Run begun")
 	}
 	if n >= 300 && kept.Load() == 0 {
 		t.Error("no result was too large for a payload")

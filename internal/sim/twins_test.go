@@ -40,5 +40,7 @@ func TestTwins(t *testing.T) {
 	f("a task that is asked for again has another ID", OtherTaskID)
 	f("early callbacks are dropped", EarlyDropped)
 	f("ids of what was removed are given out again", SameIDs)
+	f("nobody asks which Map Runs are to be given up", RunsNotReloaded)
+	f("a Map Run does not look what became of a save", SavesNotRead)
 	f("an answer counts for whatever attempt is waiting", AttemptIgnored)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/lockstep-run/lockstep/asl"
 	"github.com/lockstep-run/lockstep/asl/value"
 	"github.com/lockstep-run/lockstep/internal/engine"
+	"github.com/lockstep-run/lockstep/internal/maprun"
 	"github.com/lockstep-run/lockstep/internal/store"
 	"github.com/lockstep-run/lockstep/internal/task"
 	"github.com/lockstep-run/lockstep/internal/worker"
@@ -61,7 +62,15 @@ type world struct {
 	ways   []way // of all executions, in the end
 	polls  int   // that ended without an answer
 
-	second *act // set while the second act is on, see second.go
+	second, later *act // that is on; that will be, see second.go
+
+	current   *routine // that goes on right now
+	nodes     []*node  // all, to be buried
+	stopping  map[store.MapRunID]*stopping
+	express   map[item]int // Express children that have been run, by how often
+	expressID store.ExecutionID
+	patience  int // minutes in which nothing was left to do but for Map Runs
+	runs      int // Map Runs that have ended
 }
 
 // start is a client's wish to start an execution. The client asks again until
@@ -107,6 +116,8 @@ type node struct {
 	cancel        context.CancelFunc
 	open, syncing *worker.Batch
 	tasks         []func()
+	runner        *maprun.Runner
+	routines      []*routine
 }
 
 // prepare registers machines and activities.
@@ -165,13 +176,22 @@ func (w *world) boot() {
 		if w.trace != nil {
 			cfg.Log = slog.New(slog.NewTextHandler(tracer{w}, nil))
 		}
+		n.runner = w.runner(ctx, n)
+		cfg.MapRuns, cfg.Committed = n.runner, n.runner.Committed
+		w.nodes = append(w.nodes, n)
 		var err error
 		if n.w, err = worker.New(ctx, n.view, tasks, cfg); err == nil && w.twin != NotRecovered {
 			err = n.w.Recover(ctx)
 		}
+		if err == nil {
+			n.runner.Connect(standard{n.w, w}, expresses{w, n})
+			err = n.runner.Recover(ctx)
+		}
 		w.tell("node %d begins: %v", n.gen, err)
 		if err == nil && !n.view.dead {
 			w.node = n
+		} else {
+			w.bury(n)
 		}
 	}
 }
@@ -199,8 +219,7 @@ func (w *world) crash() {
 		w.zombies = append(w.zombies, n)
 	} else {
 		w.tell("node %d dies", n.gen)
-		n.view.dead = true
-		n.cancel()
+		w.bury(n)
 	}
 	w.durable()
 	w.boot()
@@ -314,10 +333,10 @@ func (w *world) wake(i int) {
 	n := w.zombies[i]
 	w.tell("node %d wakes up", n.gen)
 	w.step(n)
+	w.resumeAll(n)
 	if n.view.dead || !w.trouble || w.rng.IntN(3) == 0 {
 		w.zombies = slices.Delete(w.zombies, i, i+1)
-		n.view.dead = true
-		n.cancel()
+		w.bury(n)
 	}
 }
 
@@ -338,8 +357,7 @@ func (w *world) passTime(n *node) {
 
 // outside lets a client, a task, or a worker of an activity do something.
 func (w *world) outside(n *node) {
-	if w.second != nil && w.rng.IntN(5) == 0 {
-		w.actAgain(n)
+	if w.second != nil && w.actAgain(n) {
 		return
 	}
 	switch w.rng.IntN(8) {
@@ -423,12 +441,16 @@ func (w *world) stop(n *node, s *start) {
 	}
 	s.stopAsked = n.gen
 	id := s.id
+	ends := 0
+	if kept := w.disk.book[id]; kept != nil {
+		ends = kept.ends
+	}
 	n.w.Post(context.Background(), id, engine.Stopped{At: w.now}, func(err error) {
 		if s.stopAsked == n.gen {
 			s.stopAsked = 0
 		}
 		if err == nil {
-			if w.disk.book[id] == nil || w.disk.book[id].status == engine.Running {
+			if w.disk.book[id] == nil || w.disk.book[id].ends == ends {
 				w.violated("acknowledged is durable", "stop of execution %d was acknowledged", id)
 			}
 			s.stopped = true
@@ -554,7 +576,11 @@ func (w *world) whileRunning(n *node) {
 }
 
 func (w *world) arnOf(x store.Execution) string {
-	return fmt.Sprintf("arn:aws:states:us-east-1:123456789012:execution:m%d:%s", x.Machine-w.machines[0].ID, x.Name)
+	part := ""
+	if x.Child.Run != 0 {
+		part = "/" + mapLabel
+	}
+	return fmt.Sprintf("arn:aws:states:us-east-1:123456789012:execution:m%d%s:%s", x.Machine-w.machines[0].ID, part, x.Name)
 }
 
 // outcome is what becomes of a task that is called with input.
@@ -753,6 +779,7 @@ func (w *world) settle() {
 	quiet, late := false, 0
 	for range 3000 {
 		w.drain()
+		w.checkStopping()
 		due, err := w.disk.base.Due(context.Background(), w.now.AddDate(100, 0, 0), 1)
 		if err != nil {
 			panic(err)
@@ -795,6 +822,7 @@ func (w *world) drain() {
 			w.runTask(n)
 			progress = true
 		}
+		progress = w.resumeAll(n) || progress
 		for _, s := range w.starts {
 			if !s.done && s.asked != n.gen {
 				w.start(n, s)
@@ -829,7 +857,7 @@ func (w *world) drain() {
 // giveUp deals with what nobody will answer any more. It returns false if
 // everything has ended.
 func (w *world) giveUp() bool {
-	more := false
+	more, waiting := false, len(w.node.routines)
 	for _, id := range w.disk.ids {
 		if w.disk.book[id].status != engine.Running {
 			continue
@@ -842,13 +870,33 @@ func (w *world) giveUp() bool {
 		}
 		// Among the open tasks of a wild world may be some that were given up
 		// with their branch: no event of their own says so.
+		if w.awaitsRun(id) {
+			waiting++
+			continue
+		}
 		if !slices.ContainsFunc(open, func(ev engine.HistoryEvent) bool { return never(deref(ev.Data)) }) {
 			w.violated("everything ends", "execution %d stands still:\n%s", id, w.render(id))
 		}
 		w.node.w.Post(context.Background(), id, engine.Stopped{At: w.now}, func(error) {})
 		more = true
 	}
+	if !more && waiting > 0 {
+		if w.patience++; w.patience > 100 {
+			w.violated("runs end", "%d executions and Map Runs stand still", waiting)
+		}
+		w.now = w.now.Add(time.Minute)
+		more = true
+	}
 	return more
+}
+
+// awaitsRun says whether an execution waits for a Map Run that has not ended.
+func (w *world) awaitsRun(id store.ExecutionID) bool {
+	list, err := w.disk.base.MapRuns(context.Background(), id, 0, 1)
+	if err != nil {
+		w.violated("acknowledged is durable", "Map Runs of execution %d: %v", id, err)
+	}
+	return len(list) > 0 && list[0].Status == engine.Running && !list[0].Stopping
 }
 
 // openTasks lists the events that scheduled tasks which have no outcome.
