@@ -27,6 +27,11 @@ type act struct {
 	items          int64 // that it has
 }
 
+func (a *act) aboutRuns() bool { return a != nil && a.runs }
+
+// aboutRuns says that it takes Map Runs to notice the twin.
+func (t Twin) aboutRuns() bool { return t == RunsNotReloaded || t == SavesNotRead }
+
 // redrives are what the client of a start does about its end.
 type redrives struct {
 	redriveWish  int64 // how often the client wants the execution to be begun again
@@ -36,8 +41,12 @@ type redrives struct {
 	refused      bool // for good
 }
 
-// planSecond decides whether there is a second act, and what it is about.
+// planSecond decides whether there is a second act, and what it is about. The twins
+// that the first act notices have none.
 func (w *world) planSecond() {
+	if w.twin != Whole && !w.twin.aboutRuns() {
+		return
+	}
 	plan := rand.New(rand.NewPCG(w.seed, 4))
 	if plan.IntN(2) == 0 {
 		return

@@ -91,7 +91,8 @@ func Run(seed uint64, o Options) (out Outcome, err error) {
 	if out, err = w.live(); err != nil || w.wild {
 		return out, err
 	}
-	calm := newWorld(seed, Options{Trace: o.Trace}, false)
+	calm := newWorld(seed, Options{Trace: o.Trace, Twin: o.Twin}, false)
+	calm.twin, calm.disk.twin = Whole, Whole
 	if _, err := calm.live(); err != nil {
 		return out, err
 	}
