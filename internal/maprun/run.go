@@ -467,8 +467,11 @@ func (r *run) begin(c *child) {
 		ended := endOf(c.before)
 		at := time.UnixMilli(max(r.now().UnixMilli(), r.record.RedrivenAt))
 		r.r.standard.Post(r.ctx, c.id, engine.Redriven{At: at}, func(err error) {
-			if err != nil { // it cannot be redriven, and stays as it was
+			switch {
+			case errors.Is(err, engine.ErrNotWaiting): // it cannot be redriven, and stays as it was
 				r.tell(ended)
+			case err != nil:
+				r.tell(end{id: c.id, err: err})
 			}
 		})
 		return
@@ -572,8 +575,8 @@ func (r *run) takeEnd(c *child, e *end) {
 	r.count(c, e)
 }
 
-// begun asks the store whether a Standard child has begun although its start gave
-// an error: there must not be two for an item. It returns false if there is an
+// begun asks the store whether a Standard child has begun, or has been redriven,
+// although that gave an error: there must not be two for an item. It returns false if there is an
 // end to be taken in, of the child or of the attempt to start it.
 func (r *run) begun(c *child, e *end) bool {
 	x, err := r.r.cfg.Store.Execution(r.ctx, c.id)
@@ -586,8 +589,11 @@ func (r *run) begun(c *child, e *end) bool {
 		return true
 	}
 	c.unsure = nil
-	if x.Status == engine.Running {
+	switch {
+	case x.Status == engine.Running:
 		return true
+	case c.how == redriven && x.RedrivenAt < r.record.RedrivenAt: // not yet
+		return false
 	}
 	*e = endOf(&x)
 	return false

@@ -417,6 +417,10 @@ func (w *world) checkChildren(r store.MapRun) (outputs []string) {
 			if r.Stopping && x.StoppedAt > parent.StoppedAt+time.Hour.Milliseconds() && parent.Status == engine.Aborted {
 				w.violated("a stop stops children", "child %d of Map Run %d ended at %d, its parent was stopped at %d", i, r.ID, x.StoppedAt, parent.StoppedAt)
 			}
+			// Clocks are turned back by two seconds at most, now and then.
+			if r.Status == engine.Succeeded && x.Status != engine.Succeeded && x.StoppedAt+10_000 < r.RedrivenAt {
+				w.violated("a redrive does again what had failed", "child %d of Map Run %d is %s and was not begun again", i, r.ID, x.Status)
+			}
 			items += x.Child.Items
 			switch x.Status {
 			case engine.Succeeded:
