@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -266,10 +267,10 @@ func TestRun(t *testing.T) {
 		w := newWorld(t, map[string]time.Duration{"m": 90 * day})
 		var log bytes.Buffer
 		w.sweeper.cfg.Now, w.sweeper.cfg.Log = time.Now, slog.New(slog.NewTextHandler(&log, nil))
-		full := false
+		var full atomic.Bool
 		write := w.sweeper.cfg.Write
 		w.sweeper.cfg.Write = func(ctx context.Context, do func(context.Context, store.Tx) error) error {
-			if full {
+			if full.Load() {
 				return store.ErrFull
 			}
 			return write(ctx, do)
@@ -290,9 +291,9 @@ func TestRun(t *testing.T) {
 		after(2*time.Second, 2, 3)
 		after(interval-time.Minute, 2, 3)
 		after(time.Minute, 3)
-		full = true
+		full.Store(true)
 		after(interval, 3)
-		full = false
+		full.Store(false)
 		after(interval)
 		if n := lines(&log, "executions=1"); n != 3 {
 			t.Errorf("%d walks are logged that removed one:\n%s", n, log.String())
