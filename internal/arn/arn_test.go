@@ -68,7 +68,7 @@ func FuzzNames(f *testing.F) {
 	f.Add("", "m", "7")
 	f.Fuzz(func(t *testing.T, account, name, second string) {
 		if account != "" && !IsAccount(account) || name == "" || second == "" || strings.Contains(name+second, ":") {
-			t.Skip()
+			return // no such names are given out
 		}
 		kept := several.Kept(account, name)
 		if kept != several.Kept(Split(kept)) || Plain(kept) != name {

@@ -67,25 +67,12 @@ func (w *world) secondAct() {
 	w.second, w.disk.second = w.later, true
 	plan := w.second.plan
 	first := len(w.starts)
-	begin := func(machine int) {
-		i := len(w.starts)
-		s := &start{
-			machine: machine,
-			input: fmt.Sprintf(`{"who":"e%d","n":0,"v":"%x","t":%q}`, i, plan.IntN(16),
-				epoch.Add(secondsOf(plan.IntN(600)-300)).Format("2006-01-02T15:04:05Z")),
-			stop: w.wild && plan.IntN(4) == 0,
-		}
-		if plan.IntN(2) == 0 {
-			s.name = fmt.Sprintf("x%d", i)
-		}
-		w.starts = append(w.starts, s)
-	}
 	for range plan.IntN(3) {
-		begin(plan.IntN(len(w.definitions)))
+		w.wish(plan, plan.IntN(len(w.definitions)))
 	}
 	if w.second.runs {
 		for range 1 + plan.IntN(2) {
-			begin(len(w.definitions) - 1)
+			w.wish(plan, len(w.definitions)-1)
 			last := w.starts[len(w.starts)-1]
 			last.stop = w.wild && plan.IntN(2) == 0
 		}

@@ -117,17 +117,8 @@ func newWorld(seed uint64, o Options, trouble bool) *world {
 	for range 1 + plan.IntN(2) {
 		w.definitions = append(w.definitions, makeMachine(plan, w.wild, w.payload > 0))
 	}
-	for i := range 1 + plan.IntN(4) {
-		s := &start{
-			machine: plan.IntN(len(w.definitions)),
-			input: fmt.Sprintf(`{"who":"e%d","n":0,"v":"%x","t":%q}`, i, plan.IntN(16),
-				epoch.Add(secondsOf(plan.IntN(600)-300)).Format("2006-01-02T15:04:05Z")),
-			stop: w.wild && plan.IntN(4) == 0,
-		}
-		if plan.IntN(2) == 0 {
-			s.name = fmt.Sprintf("x%d", i)
-		}
-		w.starts = append(w.starts, s)
+	for range 1 + plan.IntN(4) {
+		w.wish(plan, plan.IntN(len(w.definitions)))
 	}
 	w.maxIdle, w.maxTasks = 1+plan.IntN(4), 1+plan.IntN(3)
 	if plan.IntN(2) == 0 {
@@ -148,6 +139,21 @@ func newWorld(seed uint64, o Options, trouble bool) *world {
 		w.openStore = func() (store.Store, error) { return memory.New(), nil }
 	}
 	return w
+}
+
+// wish plans that a client starts an execution of a machine.
+func (w *world) wish(plan *rand.Rand, machine int) {
+	i := len(w.starts)
+	s := &start{
+		machine: machine,
+		input: fmt.Sprintf(`{"who":"e%d","n":0,"v":"%x","t":%q}`, i, plan.IntN(16),
+			epoch.Add(secondsOf(plan.IntN(600)-300)).Format("2006-01-02T15:04:05Z")),
+		stop: w.wild && plan.IntN(4) == 0,
+	}
+	if plan.IntN(2) == 0 {
+		s.name = fmt.Sprintf("x%d", i)
+	}
+	w.starts = append(w.starts, s)
 }
 
 // live is the whole life of a world. A panic in it is a violation too.
