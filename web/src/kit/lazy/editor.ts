@@ -19,7 +19,8 @@ const look = EditorView.theme({
   '.cm-cursor': { borderLeftColor: 'var(--ls-accent)', borderLeftWidth: '2px' },
   '&.cm-focused': { outline: 'none' },
   '&.cm-focused .cm-selectionBackground, .cm-selectionBackground': { backgroundColor: 'var(--ls-selected) !important' },
-  '.cm-activeLine': { backgroundColor: 'color-mix(in srgb, var(--ls-hover) 60%, transparent)' },
+  // Important, since a browser that replaces a marked text may leave the mark's colour in the line's own style.
+  '.cm-activeLine': { backgroundColor: 'color-mix(in srgb, var(--ls-hover) 60%, transparent) !important' },
   '.cm-gutters': { backgroundColor: 'var(--ls-surface)', color: 'var(--ls-dim)', borderRight: '1px solid var(--ls-border)' },
   '.cm-activeLineGutter': { backgroundColor: 'var(--ls-hover)', color: 'var(--ls-text)' },
   '.cm-matchingBracket': { backgroundColor: 'var(--ls-selected) !important', outline: '1px solid var(--ls-border-strong)' },
