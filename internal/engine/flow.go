@@ -101,7 +101,7 @@ func (a *apply) leave(f *Frame, state asl.State, result *Data, selector *jsonpat
 	if output.Size() > a.payloadLimit() && a.keep(f, state, result, large) {
 		return nil
 	}
-	return a.depart(f, state, state.Base().Assign, output, result, states{result: result})
+	return a.depart(f, state, output, result, states{result: result})
 }
 
 // output works out what a state puts out. If that is too large, it is large that
@@ -136,22 +136,24 @@ func (a *apply) output(f *Frame, state asl.State, result *Data, selector *jsonpa
 	return output, effective, nil
 }
 
-// leaveWith takes f out of a state without a result: it applies OutputPath or
-// Output, and Assign. "$" in a JSONPath Assign is from.
-func (a *apply) leaveWith(f *Frame, state asl.State, query *asl.Query, assign *asl.Assign, output, from *Data, s states) *failure {
-	output, failed := a.selected(f, state.Base().OutputPath, output)
+// passOn takes f out of a state without a result, which puts out its input: it
+// applies OutputPath or Output, and Assign.
+func (a *apply) passOn(f *Frame, state asl.State, input *Data) *failure {
+	base := state.Base()
+	output, failed := a.selected(f, base.OutputPath, input)
 	if failed != nil {
 		return failed
 	}
-	if output, failed = a.query(f, query, s, output, a.nextEvent()); failed != nil {
+	if output, failed = a.query(f, base.Output, states{}, output, a.nextEvent()); failed != nil {
 		return failed
 	}
-	return a.depart(f, state, assign, output, from, s)
+	return a.depart(f, state, output, input, states{})
 }
 
-// depart applies Assign and goes to the state's Next with its output.
-func (a *apply) depart(f *Frame, state asl.State, assign *asl.Assign, output, from *Data, s states) *failure {
-	vars, failed := a.assigned(f, assign, from, s)
+// depart applies Assign, in which "$" is from where it is JSONPath, and goes to the
+// state's Next with its output.
+func (a *apply) depart(f *Frame, state asl.State, output, from *Data, s states) *failure {
+	vars, failed := a.assigned(f, state.Base().Assign, from, s)
 	if failed != nil {
 		return failed
 	}

@@ -71,7 +71,7 @@ func (a *apply) kept(ev Kept) error {
 	if ev.Reference != nil {
 		var output *Data
 		if output, _, failed = a.output(f, state, result, selector, rp, ev.Reference); failed == nil {
-			failed = a.depart(f, state, state.Base().Assign, output, result, states{result: result})
+			failed = a.depart(f, state, output, result, states{result: result})
 		}
 	}
 	if failed != nil {

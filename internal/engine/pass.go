@@ -20,7 +20,7 @@ func (a *apply) pass(f *Frame, state *asl.Pass) *failure {
 		a.inspect(AfterParameters, result)
 	}
 	if state.QueryLanguage == asl.JSONata {
-		return a.leaveWith(f, state, state.Output, state.Assign, input, input, states{})
+		return a.passOn(f, state, input)
 	}
 	return a.leave(f, state, result, nil, state.ResultPath)
 }

@@ -9,5 +9,5 @@ func (a *apply) succeed(f *Frame, state *asl.Succeed) *failure {
 		return failed
 	}
 	a.inspect(AfterInputPath, input)
-	return a.leaveWith(f, state, state.Output, state.Assign, input, input, states{})
+	return a.passOn(f, state, input)
 }

@@ -44,7 +44,7 @@ func (a *apply) awake(f *Frame, state *asl.Wait) *failure {
 	if failed != nil {
 		return failed
 	}
-	return a.leaveWith(f, state, state.Output, state.Assign, input, input, states{})
+	return a.passOn(f, state, input)
 }
 
 // waitUntil works out the end of the wait, in Unix milliseconds.
